@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Owns: loading and unloading of the modules under test, driver binding, and
+ * the readers of /proc that show whether an unload left something behind.
+ * Does not own: anything that talks to an open device. Takes no locks.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+#include "modctl.h"
+
+#define NODE_TIMEOUT_S	10
+
+void mc_path(const char *name, char *buf, size_t len)
+{
+	const char *dir = getenv("DMIRROR_MODULES");
+
+	snprintf(buf, len, "%s/%s.ko", dir ? dir : "/share/modules", name);
+}
+
+bool mc_have(const char *name)
+{
+	char path[512];
+
+	mc_path(name, path, sizeof(path));
+	return access(path, R_OK) == 0;
+}
+
+bool mc_loaded(const char *name)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "/sys/module/%s/initstate", name);
+	return access(path, F_OK) == 0;
+}
+
+int mc_load(const char *name, const char *params)
+{
+	char path[512];
+	int fd, ret = 0;
+
+	mc_path(name, path, sizeof(path));
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	if (syscall(SYS_finit_module, fd, params, 0))
+		ret = -errno;
+	close(fd);
+	return ret;
+}
+
+int mc_unload(const char *name)
+{
+	return syscall(SYS_delete_module, name, O_NONBLOCK) ? -errno : 0;
+}
+
+static time_t now_s(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec;
+}
+
+int mc_wait_node(int minor, bool present)
+{
+	time_t end = now_s() + NODE_TIMEOUT_S;
+	char path[64];
+
+	snprintf(path, sizeof(path), "/dev/hmm_dmirror%d", minor);
+	while ((access(path, F_OK) == 0) != present) {
+		if (now_s() > end)
+			return -ETIMEDOUT;
+		sched_yield();
+	}
+	return 0;
+}
+
+int mc_up(const char *params)
+{
+	int ret;
+
+	if (!mc_loaded(MC_DEVMEM)) {
+		ret = mc_load(MC_DEVMEM, "");
+		if (ret)
+			return ret;
+	}
+	if (!mc_loaded(MC_DMIRROR)) {
+		ret = mc_load(MC_DMIRROR, params);
+		if (ret)
+			return ret;
+	}
+	return mc_wait_node(0, true);
+}
+
+int mc_down(bool devmem)
+{
+	int ret = mc_unload(MC_DMIRROR);
+
+	if (ret && ret != -ENOENT)
+		return ret;
+	ret = mc_wait_node(0, false);
+	if (ret || !devmem)
+		return ret;
+	ret = mc_unload(MC_DEVMEM);
+	return ret == -ENOENT ? 0 : ret;
+}
+
+int mc_bind(int minor, bool bind)
+{
+	char name[32];
+	int fd, len, ret = 0;
+
+	fd = open(bind ? "/sys/bus/platform/drivers/hmm_dmirror/bind" :
+			 "/sys/bus/platform/drivers/hmm_dmirror/unbind",
+		  O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	len = snprintf(name, sizeof(name), "hmm_dmirror.%d", minor);
+	if (write(fd, name, len) != len)
+		ret = -errno;
+	close(fd);
+	return ret;
+}
+
+int mc_iomem(const char *what)
+{
+	FILE *f = fopen("/proc/iomem", "r");
+	char line[256];
+	int n = 0;
+
+	if (!f)
+		return -1;
+	while (fgets(line, sizeof(line), f))
+		n += strstr(line, what) != NULL;
+	fclose(f);
+	return n;
+}
+
+long mc_slab_objs(const char *prefix)
+{
+	FILE *f = fopen("/proc/slabinfo", "r");
+	char line[512], name[128];
+	long active, sum = 0;
+
+	if (!f)
+		return -1;
+	while (fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "%127s %ld", name, &active) == 2 &&
+		    !strncmp(name, prefix, strlen(prefix)))
+			sum += active;
+	}
+	fclose(f);
+	return sum;
+}
+
+int mc_kmsg_open(void)
+{
+	int fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	lseek(fd, 0, SEEK_END);
+	return fd;
+}
+
+bool mc_kmsg_find(int fd, const char *text, char *line, size_t len)
+{
+	char buf[2048];
+	bool found = false;
+	ssize_t n;
+
+	/* EPIPE only says that old records were overwritten: go on. */
+	while ((n = read(fd, buf, sizeof(buf) - 1)) > 0 ||
+	       (n < 0 && errno == EPIPE)) {
+		if (n < 0)
+			continue;
+		buf[n] = '\0';
+		if (found || !strstr(buf, text))
+			continue;
+		found = true;
+		if (line)
+			snprintf(line, len, "%s", buf);
+	}
+	return found;
+}
