@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+#
+# Shared by the scripts of tools/vm: where the cache lives, which root and
+# which kernel are used, messages. Sourced, never run.
+
+VM_DIR=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck disable=SC2034 # used by those who source this
+TOP=$(cd "$VM_DIR/../.." && pwd)
+CACHE=${HMM_DMIRROR_CACHE:-$HOME/.cache/hmm-dmirror}
+ROOT=$CACHE/root
+ME=${0##*/}
+
+say() { printf '%s: %s\n' "$ME" "$*" >&2; }
+die() { say "$*"; exit 1; }
+
+# Chroots, bind mounts and a guest whose files belong to root need root here.
+need_root()
+{
+	[ "$(id -u)" -eq 0 ] && return
+	die "needs root: run  sudo --preserve-env=HMM_DMIRROR_CACHE $*"
+}
+
+# Anything that uses the root makes it first, so every command stands alone.
+need_vm_root()
+{
+	"$VM_DIR/setup" || exit 1
+}
+
+# The newest kernel release which is installed in the root.
+guest_release()
+{
+	local path
+
+	path=$(printf '%s\n' "$ROOT"/boot/vmlinuz-* | sort -V | tail -n 1)
+	[ -f "$path" ] || die "no kernel in $ROOT/boot"
+	printf '%s\n' "${path##*/vmlinuz-}"
+}
+
+# with_lock NAME COMMAND...: one at a time for each NAME in this cache.
+with_lock()
+{
+	local lock=$CACHE/.lock-$1
+
+	shift
+	mkdir -p "$CACHE"
+	(
+		flock 9
+		"$@"
+	) 9>"$lock"
+}
