@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# Common part of every collection's Makefile: set TEST_GEN_PROGS, TEST_PROGS
+# and friends, then include this file. The rules that build, install and list
+# tests are the kernel's own lib.mk, taken from KSRC and never copied.
+#
+#   KSRC       kernel source tree (required, read only)
+#   OUTPUT     where to build (default: build/selftests/<collection>)
+#   VM_UTIL=1  (set by a collection) also link the kernel's mm/vm_util.c
+#
+# Every program in TEST_GEN_PROGS and TEST_GEN_PROGS_EXTENDED is linked with the
+# helpers in this directory; a file named "required" next to the Makefile is
+# installed with the collection and read by the runner.
+
+DM_LIBDIR := $(realpath $(dir $(lastword $(MAKEFILE_LIST))))
+DM_TOPDIR := $(realpath $(DM_LIBDIR)/../..)
+DM_NAME := $(notdir $(CURDIR))
+
+ifeq ($(wildcard $(KSRC)/tools/testing/selftests/lib.mk),)
+$(error KSRC must name a kernel source tree that has tools/testing/selftests)
+endif
+
+OUTPUT ?= $(DM_TOPDIR)/build/selftests/$(DM_NAME)
+$(shell mkdir -p $(OUTPUT))
+override OUTPUT := $(realpath $(OUTPUT))
+COLLECTION ?= $(DM_NAME)
+
+DM_SRCS := $(wildcard $(DM_LIBDIR)/*.c)
+DM_HDRS := $(wildcard $(DM_LIBDIR)/*.h $(DM_TOPDIR)/uapi/hmm_dmirror/*.h)
+DM_LIB := $(OUTPUT)/libdm.a
+DM_OBJS := $(patsubst $(DM_LIBDIR)/%.c,$(OUTPUT)/dm_objs/%.o,$(DM_SRCS))
+
+CFLAGS += -std=gnu11 -O2 -g -Wall -Wextra -Werror -Wno-sign-compare
+CFLAGS += -Wno-unused-parameter -Wno-missing-field-initializers
+CFLAGS += -I$(DM_LIBDIR) -I$(DM_TOPDIR)/uapi
+LDLIBS += -lpthread
+EXTRA_CLEAN += $(DM_LIB) $(OUTPUT)/dm_objs
+TEST_FILES += $(wildcard required)
+
+include $(KSRC)/tools/testing/selftests/lib.mk
+
+CFLAGS += $(KHDR_INCLUDES) $(TOOLS_INCLUDES)
+
+ifeq ($(VM_UTIL),1)
+CFLAGS += -I$(top_srcdir) -I$(selfdir)/mm
+DM_OBJS += $(OUTPUT)/dm_objs/vm_util.o
+$(OUTPUT)/dm_objs/vm_util.o: $(selfdir)/mm/vm_util.c
+	@mkdir -p $(@D)
+	$(call msg,CC,,$@)
+	$(Q)$(CC) $(CFLAGS) -Wno-error -w -c $< -o $@
+endif
+
+$(OUTPUT)/dm_objs/%.o: $(DM_LIBDIR)/%.c $(DM_HDRS)
+	@mkdir -p $(@D)
+	$(call msg,CC,,$@)
+	$(Q)$(CC) $(CFLAGS) -c $< -o $@
+
+$(DM_LIB): $(DM_OBJS)
+	$(call msg,AR,,$@)
+	$(Q)$(RM) $@ && $(AR) rcs $@ $^
+
+# lib.mk's pattern rule links every prerequisite that is not in LOCAL_HDRS.
+$(TEST_GEN_PROGS) $(TEST_GEN_PROGS_EXTENDED): $(DM_LIB)
+LOCAL_HDRS += $(DM_HDRS) $(wildcard $(CURDIR)/*.h)
+$(TEST_GEN_PROGS) $(TEST_GEN_PROGS_EXTENDED): $(LOCAL_HDRS)
