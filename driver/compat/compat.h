@@ -24,6 +24,7 @@
 #include <linux/platform_device.h>
 #include <linux/rmap.h>
 #include <linux/sched/signal.h>
+#include <linux/slab.h>
 
 /*
  * Large folios: constants are 0 where the kernel has none, so that they can be
@@ -103,46 +104,63 @@ static inline void compat_zone_device_page_init(struct page *page,
 }
 
 /*
- * COMPAT_PAGEMAP_OPS(name, free, ram, split) - define a dev_pagemap_ops
+ * A dev_pagemap_ops is written as
  *
- * @free:  void (struct page *head, unsigned int order), last reference dropped
- * @ram:   vm_fault_t (struct vm_fault *), or NULL for coherent memory
- * @split: void (struct folio *head, struct folio *tail), called only by kernels
- *         that can split device folios
+ *	static void free(struct compat_freed *freed);
+ *	static void __maybe_unused split(struct folio *head, struct folio *tail);
+ *
+ *	... = {
+ *		.compat_free_op = free,
+ *		COMPAT_SPLIT_OP(split)
+ *		.migrate_to_ram = ...
+ *	};
+ *
+ * and the free callback looks at its argument with the two helpers below.
  */
 #ifdef HAVE_FOLIO_FREE_OP
-#define COMPAT_PAGEMAP_FREE(name, free)					\
-static void name##_folio_free(struct folio *folio)			\
-{									\
-	free(&folio->page, folio_order(folio));				\
-}
-#define COMPAT_PAGEMAP_FREE_OP(name)	.folio_free = name##_folio_free
+#define compat_freed	folio
+#define compat_free_op	folio_free
 #else
-#define COMPAT_PAGEMAP_FREE(name, free)					\
-static void name##_page_free(struct page *page)				\
-{									\
-	free(page, 0);							\
-}
-#define COMPAT_PAGEMAP_FREE_OP(name)	.page_free = name##_page_free
+#define compat_freed	page
+#define compat_free_op	page_free
 #endif
 
 #ifdef HAVE_FOLIO_SPLIT_OP
-#define COMPAT_PAGEMAP_SPLIT(name, split)
-#define COMPAT_PAGEMAP_SPLIT_OP(split)	.folio_split = split,
+#define COMPAT_SPLIT_OP(fn)	.folio_split = fn,
 #else
-#define COMPAT_PAGEMAP_SPLIT(name, split)				\
-static void (*const name##_split)(struct folio *, struct folio *)	\
-	__maybe_unused = split;
-#define COMPAT_PAGEMAP_SPLIT_OP(split)
+#define COMPAT_SPLIT_OP(fn)
 #endif
 
-#define COMPAT_PAGEMAP_OPS(name, free, ram, split)			\
-COMPAT_PAGEMAP_FREE(name, free)						\
-COMPAT_PAGEMAP_SPLIT(name, split)					\
-static const struct dev_pagemap_ops name = {				\
-	COMPAT_PAGEMAP_FREE_OP(name),					\
-	COMPAT_PAGEMAP_SPLIT_OP(split)					\
-	.migrate_to_ram = ram,						\
+/**
+ * compat_freed_page - the first page of what is being freed
+ * @freed: argument of the free callback
+ *
+ * Context: Any.
+ * Return: the page.
+ */
+static inline struct page *compat_freed_page(struct compat_freed *freed)
+{
+#ifdef HAVE_FOLIO_FREE_OP
+	return folio_page(freed, 0);
+#else
+	return freed;
+#endif
+}
+
+/**
+ * compat_freed_order - the order of what is being freed
+ * @freed: argument of the free callback
+ *
+ * Context: Any.
+ * Return: the order, 0 on kernels without large device folios.
+ */
+static inline unsigned int compat_freed_order(const struct compat_freed *freed)
+{
+#ifdef HAVE_FOLIO_FREE_OP
+	return folio_order(freed);
+#else
+	return 0;
+#endif
 }
 
 /**
@@ -291,6 +309,13 @@ static inline void compat_vm_flags_set(struct vm_area_struct *vma,
 	vma->vm_flags |= flags;
 #endif
 }
+
+/* Zeroed memory for what @obj is an example of, as kzalloc_obj(@obj). */
+#ifdef HAVE_KZALLOC_OBJ
+#define compat_kzalloc_obj(obj)		kzalloc_obj(obj)
+#else
+#define compat_kzalloc_obj(obj)		kzalloc(sizeof(obj), GFP_KERNEL)
+#endif
 
 /* A macro: class_create() hides a lock class key per call site. */
 #ifdef HAVE_CLASS_CREATE_NAME

@@ -114,7 +114,7 @@ static struct hmm_devmem_region *region_alloc(const struct hmm_devmem_ops *ops,
 	if (hmm_devmem_fail(HMM_DEVMEM_STEP_ALLOC))
 		return NULL;
 
-	region = kzalloc(sizeof(*region), GFP_KERNEL);
+	region = compat_kzalloc_obj(*region);
 	if (!region)
 		return NULL;
 

@@ -11,8 +11,10 @@
 #include "compat.h"
 #include "devmem.h"
 
-static void devmem_free(struct page *head, unsigned int order)
+static void devmem_free(struct compat_freed *freed)
 {
+	struct page *head = compat_freed_page(freed);
+	unsigned int order = compat_freed_order(freed);
 	struct hmm_devmem_region *region = pgmap_region(compat_page_pgmap(head));
 	const struct hmm_devmem_ops *ops = region->pub.ops;
 
@@ -49,7 +51,8 @@ static vm_fault_t devmem_migrate_to_ram(struct vm_fault *vmf)
 }
 
 /* Having the callback switches the kernel's default off: do that part here. */
-static void devmem_split(struct folio *head, struct folio *tail)
+static void __maybe_unused devmem_split(struct folio *head,
+					struct folio *tail)
 {
 	struct hmm_devmem_region *region =
 		pgmap_region(compat_page_pgmap(&head->page));
@@ -62,9 +65,16 @@ static void devmem_split(struct folio *head, struct folio *tail)
 		region->pub.ops->split(&region->pub, head, tail);
 }
 
-COMPAT_PAGEMAP_OPS(devmem_private_ops, devmem_free, devmem_migrate_to_ram,
-		   devmem_split);
-COMPAT_PAGEMAP_OPS(devmem_coherent_ops, devmem_free, NULL, devmem_split);
+static const struct dev_pagemap_ops devmem_private_ops = {
+	.compat_free_op	= devmem_free,
+	COMPAT_SPLIT_OP(devmem_split)
+	.migrate_to_ram	= devmem_migrate_to_ram,
+};
+
+static const struct dev_pagemap_ops devmem_coherent_ops = {
+	.compat_free_op	= devmem_free,
+	COMPAT_SPLIT_OP(devmem_split)
+};
 
 const struct dev_pagemap_ops *hmm_devmem_pagemap_ops(enum memory_type type)
 {

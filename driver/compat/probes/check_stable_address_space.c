@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* mm: check_stable_address_space() is offered to modules. Needed by compat_hmm_range_fault(). */
+/*
+ * mm: check_stable_address_space() is offered to modules.
+ * Needed by compat_hmm_range_fault().
+ */
 #include <linux/mm.h>
 #include <linux/oom.h>
 

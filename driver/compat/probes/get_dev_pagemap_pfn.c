@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* mm: get_dev_pagemap() lost its second argument (6.18). Needed by compat_get_dev_pagemap(). */
+/*
+ * mm: get_dev_pagemap() lost its second argument (6.18).
+ * Needed by compat_get_dev_pagemap().
+ */
 #include <linux/memremap.h>
 
 struct dev_pagemap *probe(unsigned long pfn);

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* mm: make_device_exclusive_range() became make_device_exclusive() (6.15). Needed by compat_make_device_exclusive(). */
+/*
+ * mm: make_device_exclusive_range() became make_device_exclusive() (6.15).
+ * Needed by compat_make_device_exclusive().
+ */
 #include <linux/mm.h>
 #include <linux/rmap.h>
 

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* mm: migrate_vma moves large folios (6.19). Needed by COMPAT_MIGRATE_* and COMPAT_LARGE_FOLIOS. */
+/*
+ * mm: migrate_vma moves large folios (6.19).
+ * Needed by COMPAT_MIGRATE_* and COMPAT_LARGE_FOLIOS.
+ */
 #include <linux/migrate.h>
 
 unsigned long probe(void);

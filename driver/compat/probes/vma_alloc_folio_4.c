@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* mm: vma_alloc_folio() lost its last argument (6.13). Needed by compat_vma_alloc_folio(). */
+/*
+ * mm: vma_alloc_folio() lost its last argument (6.13).
+ * Needed by compat_vma_alloc_folio().
+ */
 #include <linux/gfp.h>
 #include <linux/mm.h>
 
