@@ -26,7 +26,7 @@ override OUTPUT := $(realpath $(OUTPUT))
 COLLECTION ?= $(DM_NAME)
 
 DM_SRCS := $(wildcard $(DM_LIBDIR)/*.c)
-DM_HDRS := $(wildcard $(DM_LIBDIR)/*.h $(DM_TOPDIR)/uapi/hmm_dmirror/*.h)
+DM_HDRS := $(wildcard $(DM_LIBDIR)/*.h $(DM_LIBDIR)/*.inc $(DM_TOPDIR)/uapi/hmm_dmirror/*.h)
 DM_LIB := $(OUTPUT)/libdm.a
 DM_OBJS := $(patsubst $(DM_LIBDIR)/%.c,$(OUTPUT)/dm_objs/%.o,$(DM_SRCS))
 

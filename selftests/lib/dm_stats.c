@@ -149,17 +149,7 @@ void dm_health_begin(struct dm_health *h)
 bool dm_log_line_bad(const char *line)
 {
 	static const char * const marks[] = {
-		"WARNING: ", "BUG: ", "kernel BUG at", "Oops: ", "Oops[",
-		"KASAN: ", "KCSAN: ", "KFENCE: ", "UBSAN: ", "general protection fault",
-		"blocked for more than", "soft lockup", "hard LOCKUP",
-		"rcu_preempt detected", "rcu_sched detected", "Bad page state",
-		"Bad page map", "Bad rss-counter", "bad rss-counter",
-		"possible circular locking", "possible recursive locking",
-		"inconsistent lock state", "suspicious RCU usage",
-		"list_add corruption", "list_del corruption",
-		"refcount_t: ", "vmalloc error", "unreferenced object",
-		"page dumped because", "Conflicting mapping in same section",
-		"invalid opcode:", "Kernel panic",
+#include "splats.inc"
 	};
 	unsigned int i;
 

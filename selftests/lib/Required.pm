@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# The list of tests that must run and pass, with conditions. Reads files and
+# the state of the machine; changes nothing.
+package Required;
+use strict;
+use warnings;
+
+sub kernel_at_least {
+	my ($want) = @_;
+	my ($a, $b) = split /\./, $want;
+	my ($x, $y) = `uname -r` =~ /^(\d+)\.(\d+)/;
+
+	return $x > $a || ($x == $a && $y >= ($b // 0));
+}
+
+sub config_has {
+	my ($option) = @_;
+	my $release = `uname -r`;
+
+	chomp $release;
+	for my $path ("/boot/config-$release", "/lib/modules/$release/config",
+		      "/lib/modules/$release/build/.config") {
+		open(my $f, '<', $path) or next;
+		return scalar grep { /^CONFIG_\Q$option\E=[ym]$/ } <$f>;
+	}
+	die "cannot find the configuration of kernel $release\n";
+}
+
+sub holds {
+	my ($c, $target) = @_;
+
+	return !holds($1, $target) if $c =~ /^!(.+)$/;
+	return -e '/dev/hmm_dmirror2' if $c eq 'coherent';
+	return -e '/dev/hmm_dmirror0' if $c eq 'private';
+	return $target eq $1 if $c =~ /^target=(.+)$/;
+	return kernel_at_least($1) if $c =~ /^kernel>=(\d+(?:\.\d+)?)$/;
+	return config_has($1) if $c =~ /^config:(\w+)$/;
+	return -e $1 if $c =~ /^file:(.+)$/;
+	return system("modinfo -n '$1' >/dev/null 2>&1") == 0
+		if $c =~ /^module:([\w-]+)$/;
+	die "unknown condition '$c'\n";
+}
+
+# Returns the patterns of a file whose conditions hold.
+sub load {
+	my ($file, $target) = @_;
+	my @patterns;
+
+	open(my $f, '<', $file) or die "cannot read $file: $!\n";
+	while (my $line = <$f>) {
+		chomp $line;
+		$line =~ s/^\s*#.*//;
+		next if $line !~ /\S/;
+		my ($pattern, $if, @conditions) = split ' ', $line;
+
+		die "$file: '$line'\n" if defined $if && $if ne 'if';
+		push @patterns, $pattern
+			if !grep { !holds($_, $target) } @conditions;
+	}
+	return @patterns;
+}
+
+sub glob_to_re {
+	my ($glob) = @_;
+	my $re = join '', map { $_ eq '*' ? '.*' : $_ eq '?' ? '.' : quotemeta }
+		split //, $glob;
+
+	return qr/^$re$/;
+}
+
+# Holds patterns against results { full name => status }; returns complaints as
+# { name, reason }. A pattern of two parts means the program as a whole.
+sub missing {
+	my ($patterns, $status) = @_;
+	my @wrong;
+
+	for my $p (@$patterns) {
+		my $re = glob_to_re($p =~ tr/:// == 1 && $p !~ /^modules:/ ?
+				    "$p:*" : $p);
+		my @hits = grep { /$re/ } sort keys %$status;
+
+		push @wrong, { name => $p, reason => 'required, but did not run' }
+			if !@hits;
+		push @wrong, map { { name => $_, reason => 'required, but skipped' } }
+			grep { $status->{$_} eq 'skipped' } @hits;
+	}
+	return @wrong;
+}
+
+1;
