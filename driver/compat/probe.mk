@@ -48,7 +48,7 @@ $(obj)/compat/probes/%.res: $(compat-src)/probes/%.c FORCE
 
 quiet_cmd_compat_config = GEN     $@
       cmd_compat_config = $(CONFIG_SHELL) $(compat-src)/config.sh \
-	"$(compat-stamp)" $(compat-src)/probes $(obj)/compat/probes >$@.tmp && \
+	"$(compat-stamp)" $(compat-src)/probes $(obj)/compat/probes >$@.tmp; \
 	mv $@.tmp $@
 
 $(compat-config): $(addprefix $(obj)/, $(compat-results)) \

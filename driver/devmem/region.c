@@ -58,7 +58,7 @@ int hmm_devmem_resource_check(const struct resource *res)
 {
 	const unsigned long align = memremap_compat_align();
 
-	if (res->end < res->start || res->end - res->start == RESOURCE_SIZE_MAX)
+	if (res->end < res->start || !resource_size(res))
 		return -EINVAL;
 	if (!IS_ALIGNED(res->start, align) ||
 	    !IS_ALIGNED(resource_size(res), align))
