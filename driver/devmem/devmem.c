@@ -164,8 +164,6 @@ struct hmm_devmem *hmm_devmem_add(const struct hmm_devmem_ops *ops,
 	struct hmm_devmem_region *region;
 	int ret;
 
-	if (!IS_ENABLED(CONFIG_DEVICE_PRIVATE))
-		return ERR_PTR(-EOPNOTSUPP);
 	if (!device || !ops_valid(ops, MEMORY_DEVICE_PRIVATE))
 		return ERR_PTR(-EINVAL);
 

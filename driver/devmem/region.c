@@ -32,6 +32,8 @@ int hmm_devmem_region_search(struct hmm_devmem_region *region,
 
 	if (!size || size > ULONG_MAX - section + 1)
 		return -EINVAL;
+	if (!IS_ENABLED(CONFIG_DEVICE_PRIVATE))
+		return -EOPNOTSUPP;
 
 	res = request_free_mem_region(&iomem_resource, ALIGN(size, section),
 				      region->name);
