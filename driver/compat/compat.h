@@ -218,6 +218,35 @@ static inline struct page *compat_make_device_exclusive(struct mm_struct *mm,
 #endif
 }
 
+/**
+ * compat_migrate_device_pfns - collect given device pages for migration
+ * @src_pfns: (in) page frame numbers, ascending, all in use; (out) the src
+ *	array of the migration
+ * @npages: how many
+ *
+ * Pages that are locked, or freed meanwhile, are left out.
+ *
+ * Context: Process context, may sleep; no folio lock held.
+ */
+static inline void compat_migrate_device_pfns(unsigned long *src_pfns,
+					      unsigned long npages)
+{
+#ifdef HAVE_MIGRATE_DEVICE_PFNS
+	migrate_device_pfns(src_pfns, npages);
+#else
+	unsigned long i, run;
+
+	for (i = 0; i < npages; i += run) {
+		unsigned long first = src_pfns[i];
+
+		for (run = 1; i + run < npages; run++)
+			if (src_pfns[i + run] != first + run)
+				break;
+		migrate_device_range(src_pfns + i, first, run);
+	}
+#endif
+}
+
 /* Whether a device fault may drop the mmap lock (userfaultfd and friends). */
 #ifdef HAVE_HMM_RANGE_FAULT_UNLOCKED
 #define COMPAT_HMM_FAULT_UNLOCKED	1

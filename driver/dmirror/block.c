@@ -115,6 +115,7 @@ void dmirror_pool_commit(struct dmirror_pool *pool, u32 idx, unsigned int nr)
 {
 	struct dmirror_block *block = dmirror_pool_block(pool, idx);
 
+	bitmap_set(block->live, idx % DMIRROR_BLOCK_PAGES, nr);
 	block->nr_live += nr;
 	pool->nr_reserved -= nr;
 	pool->nr_live += nr;
@@ -126,6 +127,7 @@ void dmirror_pool_free(struct dmirror_pool *pool, u32 idx, unsigned int nr)
 {
 	struct dmirror_block *block = dmirror_pool_block(pool, idx);
 
+	bitmap_clear(block->live, idx % DMIRROR_BLOCK_PAGES, nr);
 	block->nr_live -= nr;
 	pool->nr_live -= nr;
 	dmirror_pool_release(pool, block, idx, nr);

@@ -22,6 +22,7 @@
 /**
  * struct dmirror_block - 2 MiB of device memory
  * @free: bitmap, a set bit is a free page
+ * @live: bitmap, a set bit is a page with data; a page in neither is reserved
  * @nr_free: free pages
  * @nr_live: pages with data
  * @isolated: being evicted; nothing is handed out from it
@@ -31,6 +32,7 @@
  */
 struct dmirror_block {
 	unsigned long free[BITS_TO_LONGS(DMIRROR_BLOCK_PAGES)];
+	unsigned long live[BITS_TO_LONGS(DMIRROR_BLOCK_PAGES)];
 	unsigned int nr_free;
 	unsigned int nr_live;
 	bool isolated;

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The copy engine: moves bytes between pages the kernel can address.
+ *
+ * Callers translate a device page to the memory behind it first
+ * (dmirror_vram_data()).
+ */
+#ifndef DMIRROR_COPY_H
+#define DMIRROR_COPY_H
+
+struct page;
+
+/**
+ * dmirror_copy_page() - fill a page that is about to take another's place
+ * @to: destination
+ * @from: source, or NULL for a page that has no content yet
+ *
+ * Context: any that may take a short atomic mapping.
+ */
+void dmirror_copy_page(struct page *to, struct page *from);
+
+/**
+ * dmirror_copy_out() - the device reads a page
+ * @buf: PAGE_SIZE bytes of kernel memory
+ * @from: the page
+ */
+void dmirror_copy_out(void *buf, struct page *from);
+
+/**
+ * dmirror_copy_in() - the device writes a page
+ * @to: the page
+ * @buf: PAGE_SIZE bytes of kernel memory
+ */
+void dmirror_copy_in(struct page *to, const void *buf);
+
+#endif /* DMIRROR_COPY_H */

@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Eviction.
+ *
+ * Works on device pages only: a block is chosen, and whoever maps its pages,
+ * mirrored or not, gets them back in system memory. No mm is looked up, so
+ * pages of a process that is exiting or that never opened the device go too.
+ *
+ * Data is never given up: a page for which no system page can be had, or that
+ * somebody else holds, stays on the device.
+ *
+ * Locks: vram->evict_lock around everything that moves pages; the core takes
+ * folio locks (by trying only) and, through the notifiers, leaf locks.
+ */
+#include <linux/migrate.h>
+#include <linux/pagemap.h>
+#include <linux/sched/signal.h>
+
+#include "compat.h"
+#include "copy.h"
+#include "evict.h"
+#include "trace.h"
+#include "vram.h"
+
+/*
+ * Destinations are not charged anew: the charge of the device page moves with
+ * its content. Small pages may push hard, a large one only tries: the caller
+ * finds another victim.
+ */
+static struct page *dmirror_evict_alloc(unsigned int order)
+{
+	gfp_t gfp = GFP_HIGHUSER_MOVABLE | __GFP_RETRY_MAYFAIL | __GFP_NOWARN;
+	struct folio *folio = folio_alloc(order ? gfp | __GFP_COMP : gfp, order);
+
+	if (!folio)
+		return NULL;
+	folio_lock(folio);
+	return folio_page(folio, 0);
+}
+
+static void dmirror_evict_one(struct dmirror_vram *vram, unsigned int i)
+{
+	unsigned long mpfn = vram->evict_src[i];
+	unsigned int order = mpfn & COMPAT_MIGRATE_PFN_COMPOUND ?
+			     DMIRROR_LEAF_ORDER : 0;
+	struct page *from = migrate_pfn_to_page(mpfn);
+	struct page *to;
+	unsigned int j;
+
+	if (!from || !(mpfn & MIGRATE_PFN_MIGRATE))
+		return;
+	to = dmirror_evict_alloc(order);
+	if (!to)
+		return;
+	for (j = 0; j < 1U << order; j++)
+		dmirror_copy_page(to + j, dmirror_vram_data(vram, from + j));
+
+	vram->evict_dst[i] = migrate_pfn(page_to_pfn(to)) |
+			     (mpfn & MIGRATE_PFN_WRITE);
+	if (order)
+		vram->evict_dst[i] |= COMPAT_MIGRATE_PFN_COMPOUND;
+}
+
+static unsigned int dmirror_evict_moved(struct dmirror_vram *vram, unsigned int n)
+{
+	unsigned int i, moved = 0;
+
+	for (i = 0; i < n; i++)
+		if (vram->evict_dst[i] && (vram->evict_src[i] & MIGRATE_PFN_MIGRATE))
+			moved += vram->evict_dst[i] & COMPAT_MIGRATE_PFN_COMPOUND ?
+				 DMIRROR_LEAF_PAGES : 1;
+	return moved;
+}
+
+/* Evict what an isolated block holds. Returns pages moved. */
+static unsigned int dmirror_evict_block(struct dmirror_device *dev,
+					struct dmirror_block *block, int reason)
+{
+	struct dmirror_vram *vram = &dev->vram;
+	unsigned long first = (unsigned long)(block - vram->pool.blocks) *
+			      DMIRROR_BLOCK_PAGES;
+	unsigned int i, n, moved;
+
+	lockdep_assert_held(&vram->evict_lock);
+
+	n = dmirror_vram_block_pfns(vram, block, vram->evict_src);
+	trace_dmirror_evict_begin(dev->id, first, n, reason, 0, 0);
+	memset(vram->evict_dst, 0, n * sizeof(*vram->evict_dst));
+
+	compat_migrate_device_pfns(vram->evict_src, n);
+	for (i = 0; i < n; i++)
+		dmirror_evict_one(vram, i);
+	migrate_device_pages(vram->evict_src, vram->evict_dst, n);
+	moved = dmirror_evict_moved(vram, n);
+	migrate_device_finalize(vram->evict_src, vram->evict_dst, n);
+
+	dmirror_stat_add(&dev->stats, DMIRROR_STAT_EVICTIONS, 1);
+	dmirror_stat_add(&dev->stats, DMIRROR_STAT_EVICTED_PAGES, moved);
+	dmirror_stat_add(&dev->stats, DMIRROR_STAT_EVICT_FAILED, n - moved);
+	trace_dmirror_evict_end(dev->id, first, n, reason, moved, n - moved);
+	return moved;
+}
+
+/*
+ * Evict the next block of the LRU. Returns pages moved, or -ENOENT when no
+ * block holds anything.
+ */
+static int dmirror_evict_next(struct dmirror_device *dev, int reason)
+{
+	struct dmirror_vram *vram = &dev->vram;
+	struct dmirror_block *block;
+	unsigned long flags;
+	unsigned int moved;
+
+	spin_lock_irqsave(&vram->lock, flags);
+	block = dmirror_pool_isolate(&vram->pool);
+	spin_unlock_irqrestore(&vram->lock, flags);
+	if (!block)
+		return -ENOENT;
+
+	moved = dmirror_evict_block(dev, block, reason);
+
+	spin_lock_irqsave(&vram->lock, flags);
+	dmirror_pool_putback(&vram->pool, block);
+	spin_unlock_irqrestore(&vram->lock, flags);
+	return moved;
+}
+
+/* Every block has had its chance when none of them gave anything. */
+static int dmirror_evict_until(struct dmirror_device *dev,
+			       struct dmirror_reserve *res, unsigned int want)
+{
+	unsigned int in_vain = 0;
+
+	while (dmirror_vram_reserve(&dev->vram, res, want, false) < want) {
+		int moved;
+
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		moved = dmirror_evict_next(dev, DMIRROR_REASON_EVICT);
+		in_vain = moved > 0 ? 0 : in_vain + 1;
+		if (moved < 0 || in_vain > dev->vram.pool.nr_blocks) {
+			dmirror_vram_reserve(&dev->vram, res, want, true);
+			break;
+		}
+	}
+	return 0;
+}
+
+int dmirror_evict_reserve(struct dmirror_device *dev,
+			  struct dmirror_reserve *res, unsigned int want)
+{
+	struct dmirror_vram *vram = &dev->vram;
+	int ret;
+
+	if (!atomic_read(&vram->waiters) &&
+	    dmirror_vram_reserve(vram, res, want, false) == want)
+		return 0;
+
+	res->nr = 0;
+	atomic_inc(&vram->waiters);
+	ret = mutex_lock_killable(&vram->evict_lock);
+	if (!ret) {
+		ret = dmirror_evict_until(dev, res, want);
+		mutex_unlock(&vram->evict_lock);
+	}
+	atomic_dec(&vram->waiters);
+	return ret;
+}
+
+static unsigned long dmirror_evict_left(struct dmirror_vram *vram)
+{
+	unsigned long flags, left;
+
+	spin_lock_irqsave(&vram->lock, flags);
+	left = vram->pool.nr_live;
+	spin_unlock_irqrestore(&vram->lock, flags);
+	return left;
+}
+
+unsigned long dmirror_evict_all(struct dmirror_device *dev, int reason)
+{
+	struct dmirror_vram *vram = &dev->vram;
+	unsigned int tries;
+
+	mutex_lock(&vram->evict_lock);
+	for (tries = vram->pool.nr_blocks; tries; tries--) {
+		if (dmirror_evict_next(dev, reason) < 0)
+			break;
+		if (reason != DMIRROR_REASON_TEARDOWN &&
+		    fatal_signal_pending(current))
+			break;
+		cond_resched();
+	}
+	mutex_unlock(&vram->evict_lock);
+	return dmirror_evict_left(vram);
+}

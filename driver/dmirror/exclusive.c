@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Device-exclusive access.
+ *
+ * The core replaces the CPU's entry by one that faults and tells everybody; the
+ * client that asked ignores that one event (mirror.c). The folio stays locked
+ * until the device's entry is in place, so the CPU cannot take the page back in
+ * between; what does not need the folio lock, such as munmap, is caught by the
+ * sequence check.
+ *
+ * Locks: mmap lock for reading, folio lock (both by the core), leaf->lock.
+ */
+#include <linux/jiffies.h>
+#include <linux/pagemap.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
+
+#include "compat.h"
+#include "exclusive.h"
+#include "mirror.h"
+#include "vram.h"
+
+static int dmirror_exclusive_install(struct dmirror_leaf *leaf, unsigned long addr,
+				     struct page *page, unsigned long seq)
+{
+	u64 flags = DMIRROR_PTE_WRITE | DMIRROR_PTE_EXCLUSIVE;
+	int ret;
+
+	ret = dmirror_leaf_lock_valid(leaf, seq);
+	if (ret)
+		return ret;
+	if (dmirror_vram_owns(&leaf->client->dev->vram, page))
+		flags |= DMIRROR_PTE_VRAM;
+	dmirror_pt_set(&leaf->pt, dmirror_leaf_index(addr),
+		       dmirror_pte_make(page_to_pfn(page), flags));
+	mutex_unlock(&leaf->lock);
+	return 0;
+}
+
+static int dmirror_exclusive_try(struct dmirror_client *client,
+				 struct dmirror_leaf *leaf, unsigned long addr)
+{
+	struct folio *folio = NULL;
+	unsigned long seq;
+	struct page *page;
+	int ret;
+
+	seq = dmirror_leaf_read_begin(leaf);
+	if (mmap_read_lock_killable(client->mm))
+		return -EINTR;
+	page = compat_make_device_exclusive(client->mm, addr, client, &folio);
+	mmap_read_unlock(client->mm);
+	if (IS_ERR(page))
+		return PTR_ERR(page);
+
+	ret = dmirror_exclusive_install(leaf, addr, page, seq);
+	folio_unlock(folio);
+	folio_put(folio);
+	return ret;
+}
+
+int dmirror_exclusive_page(struct dmirror_client *client,
+			   struct dmirror_leaf *leaf, unsigned long addr)
+{
+	unsigned long deadline = jiffies + msecs_to_jiffies(DMIRROR_RETRY_MS);
+	int ret;
+
+	for (;;) {
+		ret = dmirror_exclusive_try(client, leaf, addr);
+		if (ret != -EAGAIN && ret != -EBUSY)
+			break;
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		if (time_after(jiffies, deadline))
+			return -EBUSY;
+		cond_resched();
+	}
+	if (!ret)
+		dmirror_stat_add(&client->dev->stats,
+				 DMIRROR_STAT_EXCLUSIVE_PAGES, 1);
+	return ret;
+}
+
+unsigned int dmirror_exclusive_count(struct dmirror_client *client,
+				     unsigned long start, unsigned long end)
+{
+	struct dmirror_leaf *leaf = dmirror_leaf_find(client, start);
+	unsigned int first = dmirror_leaf_index(start);
+	unsigned int n;
+
+	if (!leaf)
+		return 0;
+	mutex_lock(&leaf->lock);
+	n = dmirror_pt_count(&leaf->pt, first,
+			     first + dmirror_leaf_count(start, end),
+			     DMIRROR_PTE_EXCLUSIVE);
+	mutex_unlock(&leaf->lock);
+	return n;
+}

@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Device faults.
+ *
+ * Asks the core for the process's translations of a window and installs them
+ * in the leaf if nothing has changed meanwhile. Owns the decision what becomes
+ * of a page found: a page of this device is entered as such and not brought
+ * home, and one that is shared copy-on-write with another process is never
+ * entered as writable; if a write is wanted the core is asked once more as if
+ * the device did not own it, which brings the page home and breaks the sharing.
+ *
+ * Locks: the mmap lock inside the core's helper, then leaf->lock.
+ */
+#include <linux/hmm.h>
+#include <linux/jiffies.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+
+#include "compat.h"
+#include "fault.h"
+#include "mirror.h"
+#include "trace.h"
+#include "vram.h"
+
+/**
+ * struct dmirror_fault - one look at a window
+ * @leaf: the leaf it lies in
+ * @range: what the core is asked
+ * @need: DMIRROR_PTE_* bits wanted of every page
+ * @deadline: when to give up, in jiffies
+ * @pfns: the core's answers
+ */
+struct dmirror_fault {
+	struct dmirror_leaf *leaf;
+	struct hmm_range range;
+	u64 need;
+	unsigned long deadline;
+	unsigned long pfns[DMIRROR_LEAF_PAGES];
+};
+
+static dmirror_pte_t dmirror_fault_pte(struct dmirror_vram *vram,
+				       unsigned long hmm_pfn)
+{
+	struct page *page;
+	u64 flags = 0;
+
+	if (!(hmm_pfn & HMM_PFN_VALID))
+		return 0;
+
+	page = hmm_pfn_to_page(hmm_pfn);
+	if (hmm_pfn & HMM_PFN_WRITE)
+		flags |= DMIRROR_PTE_WRITE;
+	if (dmirror_vram_owns(vram, page)) {
+		flags |= DMIRROR_PTE_VRAM;
+		dmirror_vram_touch(vram, page);
+	}
+	return dmirror_pte_make(page_to_pfn(page), flags);
+}
+
+static int dmirror_fault_install(struct dmirror_fault *f)
+{
+	struct dmirror_leaf *leaf = f->leaf;
+	unsigned int first = dmirror_leaf_index(f->range.start);
+	unsigned int n = dmirror_leaf_count(f->range.start, f->range.end);
+	unsigned int i;
+	int ret;
+
+	ret = dmirror_leaf_lock_valid(leaf, f->range.notifier_seq);
+	if (ret)
+		return ret;
+
+	for (i = 0; i < n; i++) {
+		dmirror_pte_t pte = dmirror_fault_pte(&leaf->client->dev->vram,
+						      f->pfns[i]);
+
+		/* An exclusive entry is better than what the CPU can offer. */
+		if (pte && !(leaf->pt.pte[first + i] & DMIRROR_PTE_EXCLUSIVE))
+			dmirror_pt_set(&leaf->pt, first + i, pte);
+	}
+	mutex_unlock(&leaf->lock);
+	return 0;
+}
+
+/* Ask the core until the answer can be installed. */
+static int dmirror_fault_range(struct dmirror_fault *f, unsigned long start,
+			       unsigned long end, void *owner)
+{
+	struct dmirror_stats *stats = &f->leaf->client->dev->stats;
+	int ret;
+
+	f->range.start = start;
+	f->range.end = end;
+	f->range.dev_private_owner = owner;
+	f->range.default_flags = f->need ? HMM_PFN_REQ_FAULT : 0;
+	if (f->need & DMIRROR_PTE_WRITE)
+		f->range.default_flags |= HMM_PFN_REQ_WRITE;
+
+	for (;;) {
+		memset(f->pfns, 0, dmirror_leaf_count(start, end) * sizeof(long));
+		ret = compat_hmm_range_fault(&f->range,
+					     msecs_to_jiffies(DMIRROR_RETRY_MS));
+		if (!ret)
+			ret = dmirror_fault_install(f);
+		if (ret != -EAGAIN)
+			return ret;
+
+		dmirror_stat_add(stats, DMIRROR_STAT_DEV_FAULT_RETRIES, 1);
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		if (time_after(jiffies, f->deadline))
+			return -EBUSY;
+		cond_resched();
+	}
+}
+
+/*
+ * The core hands out pages of this device without the write access that was
+ * asked for when they are shared after fork. Find the first run of them.
+ */
+static bool dmirror_fault_shared(struct dmirror_fault *f, unsigned long *start,
+				 unsigned long *end)
+{
+	const struct dmirror_pt *pt = &f->leaf->pt;
+	unsigned int last = dmirror_leaf_index(f->range.end - 1) + 1;
+	unsigned int i = dmirror_leaf_index(f->range.start);
+	unsigned int n;
+
+	mutex_lock(&f->leaf->lock);
+	while (i < last && (pt->pte[i] & (f->need | DMIRROR_PTE_VRAM)) !=
+			   (DMIRROR_PTE_VALID | DMIRROR_PTE_VRAM))
+		i++;
+	for (n = 0; i + n < last; n++)
+		if ((pt->pte[i + n] & (f->need | DMIRROR_PTE_VRAM)) !=
+		    (DMIRROR_PTE_VALID | DMIRROR_PTE_VRAM))
+			break;
+	mutex_unlock(&f->leaf->lock);
+
+	*start = f->leaf->base + ((unsigned long)i << PAGE_SHIFT);
+	*end = *start + ((unsigned long)n << PAGE_SHIFT);
+	return n;
+}
+
+static int dmirror_fault_break_cow(struct dmirror_fault *f, unsigned long start,
+				   unsigned long end)
+{
+	struct dmirror_stats *stats = &f->leaf->client->dev->stats;
+	unsigned long from, to;
+	int ret = 0;
+
+	f->range.start = start;
+	f->range.end = end;
+	while (!ret && dmirror_fault_shared(f, &from, &to)) {
+		dmirror_stat_add(stats, DMIRROR_STAT_COW_BREAKS,
+				 dmirror_leaf_count(from, to));
+		ret = dmirror_fault_range(f, from, to, NULL);
+		f->range.start = to;
+		f->range.end = end;
+		if (to >= end)
+			break;
+	}
+	return ret;
+}
+
+static struct dmirror_fault *dmirror_fault_new(struct dmirror_leaf *leaf, u64 need)
+{
+	struct dmirror_fault *f = kmalloc(sizeof(*f), GFP_KERNEL);
+
+	if (!f)
+		return NULL;
+	f->leaf = leaf;
+	f->need = need;
+	f->deadline = jiffies + msecs_to_jiffies(DMIRROR_RETRY_MS);
+	f->range = (struct hmm_range) {
+		.notifier = &leaf->notifier,
+		.hmm_pfns = f->pfns,
+	};
+	return f;
+}
+
+int dmirror_fault_window(struct dmirror_client *client, struct dmirror_leaf *leaf,
+			 unsigned long start, unsigned long end, bool write)
+{
+	struct dmirror_device *dev = client->dev;
+	struct dmirror_fault *f;
+	int ret;
+
+	f = dmirror_fault_new(leaf, DMIRROR_PTE_VALID |
+			      (write ? DMIRROR_PTE_WRITE : 0));
+	if (!f)
+		return -ENOMEM;
+
+	trace_dmirror_fault_begin(dev->id, start, end, write);
+	ret = dmirror_fault_range(f, start, end, dev->vram.owner);
+	if (!ret && write)
+		ret = dmirror_fault_break_cow(f, start, end);
+	trace_dmirror_fault_end(dev->id, start, end, ret);
+
+	dmirror_stat_add(&dev->stats, DMIRROR_STAT_DEV_FAULTS, 1);
+	if (!ret)
+		dmirror_stat_add(&dev->stats, DMIRROR_STAT_DEV_FAULT_PAGES,
+				 dmirror_leaf_count(start, end));
+	kfree(f);
+	return ret;
+}
+
+int dmirror_fault_populate(struct dmirror_client *client,
+			   struct dmirror_leaf *leaf,
+			   unsigned long start, unsigned long end)
+{
+	struct dmirror_fault *f = dmirror_fault_new(leaf, 0);
+	int ret;
+
+	if (!f)
+		return -ENOMEM;
+	ret = dmirror_fault_range(f, start, end, client->dev->vram.owner);
+	kfree(f);
+	return ret;
+}

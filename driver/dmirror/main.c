@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The module: parameters, the set of devices, and what belongs together.
+ *
+ * Devices are platform devices hmm_dmirror.N, so that each can be unbound and
+ * bound again through sysfs; a DRM device needs such a parent, too. The order of
+ * init is the order of the layers, exit and unbind run it backwards: no new
+ * files, no new pages, everything out of device memory, then the memory itself.
+ */
+#include <linux/fs.h>
+#include <linux/log2.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/platform_device.h>
+
+#include "chardev.h"
+#include "compat.h"
+#include "cpu_fault.h"
+#include "debugfs.h"
+#include "device.h"
+#include "evict.h"
+#include "hmm_devmem.h"
+#include "hmm_version.h"
+#include "mirror.h"
+#include "trace.h"
+#include "vram.h"
+
+static unsigned int vram_mb = 256;
+module_param(vram_mb, uint, 0444);
+MODULE_PARM_DESC(vram_mb,
+		 "memory of each device in MiB, an even number from 2 to 65536 (default 256)");
+
+static unsigned int fault_around_kb = 64;
+module_param(fault_around_kb, uint, 0444);
+MODULE_PARM_DESC(fault_around_kb,
+		 "what a CPU fault brings back around the page it needs, in KiB, a power of two from one page to 2048 (default 64)");
+
+static unsigned long spm_addr_dev0;
+module_param(spm_addr_dev0, ulong, 0444);
+MODULE_PARM_DESC(spm_addr_dev0,
+		 "physical address of memory for coherent device 2, vram_mb long, unused by the kernel (default none)");
+
+static unsigned long spm_addr_dev1;
+module_param(spm_addr_dev1, ulong, 0444);
+MODULE_PARM_DESC(spm_addr_dev1,
+		 "the same for coherent device 3; both addresses or none");
+
+/* Devices 0 and 1 are private, 2 and 3 coherent. */
+#define DMIRROR_NR_PRIVATE	2
+
+static struct platform_device *dmirror_pdevs[DMIRROR_MAX_DEVICES];
+static int dmirror_probe_error;
+
+static struct dmirror_device *dmirror_devmem_dev(struct hmm_devmem *devmem)
+{
+	return devmem->drvdata;
+}
+
+static void dmirror_devmem_free(struct hmm_devmem *devmem, struct page *head,
+				unsigned int order)
+{
+	dmirror_vram_free(&dmirror_devmem_dev(devmem)->vram, head, order);
+}
+
+static vm_fault_t dmirror_devmem_fault(struct hmm_devmem *devmem,
+				       struct vm_fault *vmf)
+{
+	return dmirror_cpu_fault(dmirror_devmem_dev(devmem), vmf,
+				 (unsigned long)fault_around_kb * SZ_1K);
+}
+
+static void dmirror_devmem_split(struct hmm_devmem *devmem, struct folio *head,
+				 struct folio *tail)
+{
+	/* Backing is found by page number, so there is nothing to hand on. */
+	if (!tail)
+		dmirror_stat_add(&dmirror_devmem_dev(devmem)->stats,
+				 DMIRROR_STAT_FOLIO_SPLITS, 1);
+}
+
+static void dmirror_devmem_evict(struct hmm_devmem *devmem)
+{
+	dmirror_evict_all(dmirror_devmem_dev(devmem), DMIRROR_REASON_TEARDOWN);
+}
+
+static const struct hmm_devmem_ops dmirror_devmem_ops = {
+	.free_folio = dmirror_devmem_free,
+	.migrate_to_ram = dmirror_devmem_fault,
+	.split = dmirror_devmem_split,
+	.evict = dmirror_devmem_evict,
+};
+
+static unsigned long dmirror_spm_addr(unsigned int id)
+{
+	return id == DMIRROR_NR_PRIVATE ? spm_addr_dev0 : spm_addr_dev1;
+}
+
+static int dmirror_probe_memory(struct dmirror_device *dev)
+{
+	unsigned long size = (unsigned long)vram_mb * SZ_1M;
+
+	if (dev->id < DMIRROR_NR_PRIVATE)
+		return dmirror_vram_init(dev, DMIRROR_PRIVATE, size, 0,
+					 &dmirror_devmem_ops);
+	return dmirror_vram_init(dev, DMIRROR_COHERENT, size,
+				 dmirror_spm_addr(dev->id), &dmirror_devmem_ops);
+}
+
+static int dmirror_probe_device(struct platform_device *pdev)
+{
+	struct dmirror_device *dev;
+	int ret;
+
+	dev = dmirror_device_create(&pdev->dev, pdev->id);
+	if (!dev)
+		return -ENOMEM;
+
+	ret = dmirror_probe_memory(dev);
+	if (ret)
+		goto out_put;
+	ret = dmirror_chardev_add(dev);
+	if (ret)
+		goto out_vram;
+
+	dmirror_debugfs_add(dev);
+	platform_set_drvdata(pdev, dev);
+	return 0;
+
+out_vram:
+	dmirror_vram_kill(&dev->vram);
+	dmirror_vram_fini(dev);
+out_put:
+	dmirror_device_put(dev);
+	return ret;
+}
+
+static int dmirror_probe(struct platform_device *pdev)
+{
+	int ret = dmirror_probe_device(pdev);
+
+	/* The driver core keeps the reason to itself; loading wants it. */
+	dmirror_probe_error = ret;
+	return ret;
+}
+
+static void dmirror_remove(struct platform_device *pdev)
+{
+	struct dmirror_device *dev = platform_get_drvdata(pdev);
+
+	dmirror_chardev_del(dev);
+	dmirror_debugfs_del(dev);
+	dmirror_vram_kill(&dev->vram);
+	dmirror_vram_fini(dev);
+	dmirror_device_put(dev);
+}
+COMPAT_PLATFORM_REMOVE(dmirror_remove);
+
+static struct platform_driver dmirror_driver = {
+	.probe = dmirror_probe,
+	.remove = dmirror_remove_op,
+	.driver = { .name = DMIRROR_NAME },
+};
+
+static bool dmirror_params_ok(void)
+{
+	if (vram_mb < 2 || vram_mb > 65536 || vram_mb % 2) {
+		pr_err(DMIRROR_NAME ": vram_mb must be an even number from 2 to 65536\n");
+		return false;
+	}
+	if (!is_power_of_2(fault_around_kb) ||
+	    fault_around_kb < PAGE_SIZE / SZ_1K || fault_around_kb > 2048) {
+		pr_err(DMIRROR_NAME ": fault_around_kb must be a power of two from one page to 2048\n");
+		return false;
+	}
+	if (!spm_addr_dev0 != !spm_addr_dev1) {
+		pr_err(DMIRROR_NAME ": spm_addr_dev0 and spm_addr_dev1 go together\n");
+		return false;
+	}
+	return true;
+}
+
+/*
+ * The kernel's own test module has nodes of the same names. A node left behind
+ * by it does not count; one that opens does.
+ */
+static bool dmirror_names_taken(void)
+{
+	struct file *file = filp_open("/dev/" DMIRROR_NAME "0", O_RDWR, 0);
+
+	if (IS_ERR(file))
+		return false;
+	filp_close(file, NULL);
+	pr_err(DMIRROR_NAME ": /dev/" DMIRROR_NAME "0 is in use, unload test_hmm first\n");
+	return true;
+}
+
+static void dmirror_unregister_devices(void)
+{
+	int id;
+
+	for (id = DMIRROR_MAX_DEVICES - 1; id >= 0; id--)
+		platform_device_unregister(dmirror_pdevs[id]);
+}
+
+static bool dmirror_wanted(int id)
+{
+	if (id < DMIRROR_NR_PRIVATE)
+		return IS_ENABLED(CONFIG_DEVICE_PRIVATE);
+	return spm_addr_dev0;
+}
+
+static int dmirror_register_devices(void)
+{
+	struct platform_device *pdev;
+	int id, nr = 0;
+
+	for (id = 0; id < DMIRROR_MAX_DEVICES; id++) {
+		if (!dmirror_wanted(id))
+			continue;
+		dmirror_probe_error = -ENODEV;
+		pdev = platform_device_register_simple(DMIRROR_NAME, id, NULL, 0);
+		if (IS_ERR(pdev))
+			return PTR_ERR(pdev);
+		dmirror_pdevs[id] = pdev;
+		if (dmirror_probe_error)
+			return dmirror_probe_error;
+		nr++;
+	}
+	if (nr)
+		return 0;
+	pr_err(DMIRROR_NAME ": no device: the kernel lacks CONFIG_DEVICE_PRIVATE, and spm_addr_dev0/1 are not set\n");
+	return -EOPNOTSUPP;
+}
+
+static int __init dmirror_init(void)
+{
+	int ret;
+
+	if (!dmirror_params_ok())
+		return -EINVAL;
+	if (dmirror_names_taken())
+		return -EBUSY;
+
+	ret = dmirror_mirror_module_init();
+	if (ret)
+		return ret;
+	ret = dmirror_chardev_module_init();
+	if (ret)
+		goto out_mirror;
+	dmirror_debugfs_module_init();
+	ret = platform_driver_register(&dmirror_driver);
+	if (ret)
+		goto out_chardev;
+	ret = dmirror_register_devices();
+	if (ret)
+		goto out_devices;
+	pr_info(DMIRROR_NAME ": %u MiB for each device, nodes /dev/" DMIRROR_NAME "*\n",
+		vram_mb);
+	return 0;
+
+out_devices:
+	dmirror_unregister_devices();
+	platform_driver_unregister(&dmirror_driver);
+out_chardev:
+	dmirror_debugfs_module_exit();
+	dmirror_chardev_module_exit();
+out_mirror:
+	dmirror_mirror_module_exit();
+	return ret;
+}
+
+static void __exit dmirror_exit(void)
+{
+	dmirror_unregister_devices();
+	platform_driver_unregister(&dmirror_driver);
+	dmirror_debugfs_module_exit();
+	dmirror_chardev_module_exit();
+	dmirror_mirror_module_exit();
+}
+
+module_init(dmirror_init);
+module_exit(dmirror_exit);
+
+MODULE_DESCRIPTION("GPU without the hardware: device memory and mirrored address spaces");
+MODULE_LICENSE("GPL");
+MODULE_VERSION(HMM_VERSION);
+MODULE_INFO(test, "Y");

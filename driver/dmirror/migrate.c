@@ -1,0 +1,463 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Migration of virtual address ranges.
+ *
+ * One window at a time, at most 2 MiB in one leaf: collect (the core locks and
+ * unmaps what can move), find destinations, copy, commit, finish. Owns the
+ * choice of destinations and the count of what really moved. The device's
+ * translations are not touched here: the core's notifications clear them before
+ * the copy, and whoever wants them back faults again, so a racing munmap or
+ * madvise cannot leave a stale one behind.
+ *
+ * Device pages are reserved, and others evicted for them, before the core locks
+ * anything.
+ *
+ * Locks: the mmap lock, for reading, around one window. The CPU fault path has
+ * it already.
+ */
+#include <linux/migrate.h>
+#include <linux/pagemap.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
+
+#include "compat.h"
+#include "copy.h"
+#include "evict.h"
+#include "migrate.h"
+#include "mirror.h"
+#include "trace.h"
+
+/**
+ * struct dmirror_migrate - one window on its way
+ * @dev: the device
+ * @client: who asked; NULL for a CPU fault
+ * @buf: working memory
+ * @args: what the core is given
+ * @urgent: entry that must find a destination, the page of a CPU fault; -1 if
+ *	there is none
+ * @tried: pages the core was ready to move
+ * @moved: pages that did
+ * @nomem: pages without a destination
+ */
+struct dmirror_migrate {
+	struct dmirror_device *dev;
+	struct dmirror_client *client;
+	struct dmirror_migrate_buf *buf;
+	struct migrate_vma args;
+	int urgent;
+	unsigned int tried;
+	unsigned int moved;
+	unsigned int nomem;
+};
+
+/* The one-shot allocation failure of HMM_DMIRROR_FLAG_FAIL_ALLOC. */
+static bool dmirror_migrate_inject(struct dmirror_migrate *m)
+{
+	return m->client && test_bit(0, &m->client->fail_alloc) &&
+	       test_and_clear_bit(0, &m->client->fail_alloc);
+}
+
+static void dmirror_migrate_prepare(struct dmirror_migrate *m,
+				    struct vm_area_struct *vma,
+				    unsigned long start, unsigned long end,
+				    unsigned long flags)
+{
+	m->tried = 0;
+	m->moved = 0;
+	m->nomem = 0;
+	m->args.vma = vma;
+	m->args.start = start;
+	m->args.end = end;
+	m->args.src = m->buf->src;
+	m->args.dst = m->buf->dst;
+	m->args.pgmap_owner = m->dev->vram.owner;
+	m->args.flags = flags;
+	memset(m->buf->dst, 0, dmirror_leaf_count(start, end) * sizeof(long));
+	/* Coherent pages are mapped by PTEs only, so large folios are split. */
+	if (m->dev->vram.kind == DMIRROR_PRIVATE)
+		m->args.flags |= COMPAT_MIGRATE_SELECT_COMPOUND;
+}
+
+/* Commit what has a destination, count it, and let go of the window. */
+static void dmirror_migrate_finish(struct dmirror_migrate *m)
+{
+	unsigned int i;
+
+	migrate_vma_pages(&m->args);
+	for (i = 0; i < m->args.npages; i++) {
+		if (!m->args.dst[i] || !(m->args.src[i] & MIGRATE_PFN_MIGRATE))
+			continue;
+		m->moved += m->args.dst[i] & COMPAT_MIGRATE_PFN_COMPOUND ?
+			    DMIRROR_LEAF_PAGES : 1;
+	}
+	migrate_vma_finalize(&m->args);
+}
+
+/*
+ * Give every page the core is ready to move a destination. The callbacks handle
+ * one entry, small() page @sub of the folio at entry @i.
+ */
+static void dmirror_migrate_fill(struct dmirror_migrate *m,
+				 bool (*large)(struct dmirror_migrate *, unsigned int),
+				 bool (*small)(struct dmirror_migrate *, unsigned int,
+					       unsigned int))
+{
+	unsigned int i, j, nr;
+
+	for (i = 0; i < m->args.npages; i += nr) {
+		unsigned long src = m->args.src[i];
+
+		nr = 1;
+		if (!(src & MIGRATE_PFN_MIGRATE))
+			continue;
+		if (src & COMPAT_MIGRATE_PFN_COMPOUND) {
+			nr = DMIRROR_LEAF_PAGES;
+			m->tried += nr;
+			if (large(m, i))
+				continue;
+			dmirror_stat_add(&m->dev->stats,
+					 DMIRROR_STAT_LARGE_FALLBACKS, 1);
+		} else {
+			m->tried++;
+		}
+		for (j = 0; j < nr; j++)
+			if (!small(m, i, j))
+				m->nomem++;
+	}
+}
+
+static unsigned long dmirror_migrate_mpfn(struct page *page, unsigned long src)
+{
+	return migrate_pfn(page_to_pfn(page)) | (src & MIGRATE_PFN_WRITE);
+}
+
+static bool dmirror_migrate_in_large(struct dmirror_migrate *m, unsigned int i)
+{
+	struct dmirror_vram *vram = &m->dev->vram;
+	struct page *from = migrate_pfn_to_page(m->args.src[i]);
+	struct page *to = NULL;
+	unsigned int j;
+
+	if (!dmirror_migrate_inject(m))
+		to = dmirror_vram_take_large(vram, &m->buf->reserve);
+	if (!to)
+		return false;
+
+	for (j = 0; j < DMIRROR_LEAF_PAGES; j++)
+		dmirror_copy_page(dmirror_vram_data(vram, to + j),
+				  from ? from + j : NULL);
+	m->args.dst[i] = dmirror_migrate_mpfn(to, m->args.src[i]) |
+			 COMPAT_MIGRATE_PFN_COMPOUND;
+	dmirror_stat_add(&m->dev->stats, DMIRROR_STAT_LARGE_IN, 1);
+	return true;
+}
+
+static bool dmirror_migrate_in_small(struct dmirror_migrate *m, unsigned int i,
+				     unsigned int sub)
+{
+	struct dmirror_vram *vram = &m->dev->vram;
+	unsigned int pos = dmirror_leaf_index(m->args.start) + i + sub;
+	struct page *from = migrate_pfn_to_page(m->args.src[i]);
+	struct page *to = NULL;
+
+	if (!dmirror_migrate_inject(m))
+		to = dmirror_vram_take(vram, &m->buf->reserve, pos);
+	if (!to)
+		return false;
+
+	dmirror_copy_page(dmirror_vram_data(vram, to), from ? from + sub : NULL);
+	m->args.dst[i + sub] = dmirror_migrate_mpfn(to, m->args.src[i]);
+	return true;
+}
+
+static struct vm_area_struct *dmirror_migrate_vma(struct mm_struct *mm,
+						  unsigned long addr)
+{
+	struct vm_area_struct *vma = vma_lookup(mm, addr);
+
+	return vma && (vma->vm_flags & VM_READ) ? vma : NULL;
+}
+
+/* Is there something to migrate, and how far? Before anything is evicted. */
+static int dmirror_migrate_check(struct mm_struct *mm, unsigned long start,
+				 unsigned long *end)
+{
+	struct vm_area_struct *vma;
+
+	if (mmap_read_lock_killable(mm))
+		return -EINTR;
+	vma = dmirror_migrate_vma(mm, start);
+	if (vma)
+		*end = min(*end, vma->vm_end);
+	mmap_read_unlock(mm);
+	return vma ? 0 : -EINVAL;
+}
+
+static int dmirror_migrate_in_once(struct dmirror_migrate *m, unsigned long start,
+				   unsigned long end)
+{
+	struct mm_struct *mm = m->client->mm;
+	struct vm_area_struct *vma;
+	int ret;
+
+	if (mmap_read_lock_killable(mm))
+		return -EINTR;
+	vma = dmirror_migrate_vma(mm, start);
+	if (!vma || vma->vm_end < end) {
+		mmap_read_unlock(mm);
+		return -EINVAL;
+	}
+
+	dmirror_migrate_prepare(m, vma, start, end, MIGRATE_VMA_SELECT_SYSTEM);
+	ret = migrate_vma_setup(&m->args);
+	if (!ret) {
+		dmirror_migrate_fill(m, dmirror_migrate_in_large,
+				     dmirror_migrate_in_small);
+		dmirror_migrate_finish(m);
+	}
+	mmap_read_unlock(mm);
+	return ret;
+}
+
+/* Pages of the window that are known to be on the device already. */
+static unsigned int dmirror_migrate_present(struct dmirror_client *client,
+					    unsigned long start, unsigned long end)
+{
+	struct dmirror_leaf *leaf = dmirror_leaf_find(client, start);
+	unsigned int first = dmirror_leaf_index(start);
+	unsigned int n = 0;
+
+	if (!leaf)
+		return 0;
+	mutex_lock(&leaf->lock);
+	if (leaf->pt.nr_vram)
+		n = dmirror_pt_count(&leaf->pt, first,
+				     first + dmirror_leaf_count(start, end),
+				     DMIRROR_PTE_VRAM);
+	mutex_unlock(&leaf->lock);
+	return n;
+}
+
+static int dmirror_migrate_in_window(struct dmirror_migrate *m,
+				     unsigned long start, unsigned long end,
+				     struct dmirror_moved *moved)
+{
+	struct dmirror_stats *stats = &m->dev->stats;
+	unsigned int want = dmirror_leaf_count(start, end) -
+			    dmirror_migrate_present(m->client, start, end);
+	int ret;
+
+	if (!want)
+		return 0;
+	ret = dmirror_evict_reserve(m->dev, &m->buf->reserve, want);
+	if (ret)
+		return ret;
+
+	m->tried = 0;
+	m->moved = 0;
+	trace_dmirror_migrate_in_begin(m->dev->id, start, want,
+				       DMIRROR_REASON_REQUEST, 0, 0);
+	ret = dmirror_migrate_in_once(m, start, end);
+	dmirror_vram_unreserve(&m->dev->vram, &m->buf->reserve);
+	trace_dmirror_migrate_in_end(m->dev->id, start, want,
+				     DMIRROR_REASON_REQUEST, m->moved,
+				     m->tried - m->moved);
+
+	moved->moved += m->moved;
+	moved->failed += m->tried - m->moved;
+	dmirror_stat_add(stats, DMIRROR_STAT_MIGRATE_IN_PAGES, m->moved);
+	dmirror_stat_add(stats, DMIRROR_STAT_MIGRATE_IN_FAILED, m->tried - m->moved);
+	return ret;
+}
+
+int dmirror_migrate_in(struct dmirror_client *client, unsigned long start,
+		       unsigned long *end, struct dmirror_migrate_buf *buf,
+		       struct dmirror_moved *moved)
+{
+	struct dmirror_migrate m = {
+		.dev = client->dev, .client = client, .buf = buf, .urgent = -1,
+	};
+	struct dmirror_vram *vram = &client->dev->vram;
+	int ret, tries = 2;
+
+	ret = dmirror_migrate_check(client->mm, start, end);
+	if (ret)
+		return ret;
+	if (!dmirror_vram_get(vram))
+		return -ENODEV;
+	/* What found no destination gets a second chance with a new reserve. */
+	do {
+		m.nomem = 0;
+		ret = dmirror_migrate_in_window(&m, start, *end, moved);
+	} while (!ret && m.nomem && --tries);
+	dmirror_vram_put(vram);
+	return ret;
+}
+
+/*
+ * Large pages, and the neighbours of a faulting page, are a bonus. The first
+ * page of a folio is not: without it the core does not split the folio.
+ */
+static bool dmirror_migrate_must(struct dmirror_migrate *m, unsigned int i,
+				 unsigned int sub)
+{
+	return m->urgent < 0 || m->urgent == i + sub ||
+	       (!sub && (m->args.src[i] & COMPAT_MIGRATE_PFN_COMPOUND));
+}
+
+static struct page *dmirror_migrate_alloc(struct dmirror_migrate *m,
+					  unsigned int order, unsigned int i,
+					  bool must)
+{
+	gfp_t gfp = GFP_HIGHUSER_MOVABLE;
+	struct folio *folio;
+
+	if (dmirror_migrate_inject(m))
+		return NULL;
+	if (!must)
+		gfp |= __GFP_NORETRY | __GFP_NOWARN;
+	folio = compat_vma_alloc_folio(gfp, order, m->args.vma,
+				       m->args.start + ((unsigned long)i << PAGE_SHIFT));
+	if (!folio)
+		return NULL;
+	folio_lock(folio);
+	return folio_page(folio, 0);
+}
+
+static bool dmirror_migrate_out_large(struct dmirror_migrate *m, unsigned int i)
+{
+	struct page *from = migrate_pfn_to_page(m->args.src[i]);
+	struct page *to;
+	unsigned int j;
+
+	to = dmirror_migrate_alloc(m, DMIRROR_LEAF_ORDER, i, false);
+	if (!to)
+		return false;
+
+	for (j = 0; j < DMIRROR_LEAF_PAGES; j++)
+		dmirror_copy_page(to + j,
+				  dmirror_vram_data(&m->dev->vram, from + j));
+	m->args.dst[i] = dmirror_migrate_mpfn(to, m->args.src[i]) |
+			 COMPAT_MIGRATE_PFN_COMPOUND;
+	dmirror_stat_add(&m->dev->stats, DMIRROR_STAT_LARGE_OUT, 1);
+	return true;
+}
+
+static bool dmirror_migrate_out_small(struct dmirror_migrate *m, unsigned int i,
+				      unsigned int sub)
+{
+	struct page *from = migrate_pfn_to_page(m->args.src[i]);
+	struct page *to;
+
+	if (m->args.dst[i + sub])
+		return true;	/* the urgent one, served first */
+	to = dmirror_migrate_alloc(m, 0, i + sub, dmirror_migrate_must(m, i, sub));
+	if (!to)
+		return false;
+
+	dmirror_copy_page(to, dmirror_vram_data(&m->dev->vram, from + sub));
+	m->args.dst[i + sub] = dmirror_migrate_mpfn(to, m->args.src[i]);
+	return true;
+}
+
+/* With the mmap lock held: collect, fill, commit, finish. */
+static int dmirror_migrate_out_locked(struct dmirror_migrate *m,
+				      struct vm_area_struct *vma,
+				      unsigned long start, unsigned long end)
+{
+	int ret;
+
+	dmirror_migrate_prepare(m, vma, start, end,
+				m->dev->vram.kind == DMIRROR_PRIVATE ?
+				MIGRATE_VMA_SELECT_DEVICE_PRIVATE :
+				MIGRATE_VMA_SELECT_DEVICE_COHERENT);
+	ret = migrate_vma_setup(&m->args);
+	if (ret)
+		return ret;
+
+	if (m->urgent >= 0 && (m->args.src[m->urgent] & MIGRATE_PFN_MIGRATE) &&
+	    !(m->args.src[m->urgent] & COMPAT_MIGRATE_PFN_COMPOUND))
+		dmirror_migrate_out_small(m, m->urgent, 0);
+	dmirror_migrate_fill(m, dmirror_migrate_out_large,
+			     dmirror_migrate_out_small);
+	dmirror_migrate_finish(m);
+	return 0;
+}
+
+static void dmirror_migrate_out_count(struct dmirror_migrate *m, int reason,
+				      unsigned long start,
+				      struct dmirror_moved *moved)
+{
+	struct dmirror_stats *stats = &m->dev->stats;
+
+	trace_dmirror_migrate_out_end(m->dev->id, start, m->tried, reason,
+				      m->moved, m->tried - m->moved);
+	moved->moved += m->moved;
+	moved->failed += m->tried - m->moved;
+	dmirror_stat_add(stats, DMIRROR_STAT_MIGRATE_OUT_PAGES, m->moved);
+	dmirror_stat_add(stats, DMIRROR_STAT_MIGRATE_OUT_FAILED,
+			 m->tried - m->moved);
+}
+
+static int dmirror_migrate_out_window(struct dmirror_migrate *m,
+				      unsigned long start, unsigned long *end,
+				      struct dmirror_moved *moved)
+{
+	struct mm_struct *mm = m->client->mm;
+	struct vm_area_struct *vma;
+	int ret = -EINVAL;
+
+	if (mmap_read_lock_killable(mm))
+		return -EINTR;
+	vma = dmirror_migrate_vma(mm, start);
+	if (vma) {
+		*end = min(*end, vma->vm_end);
+		trace_dmirror_migrate_out_begin(m->dev->id, start,
+						dmirror_leaf_count(start, *end),
+						DMIRROR_REASON_REQUEST, 0, 0);
+		ret = dmirror_migrate_out_locked(m, vma, start, *end);
+		dmirror_migrate_out_count(m, DMIRROR_REASON_REQUEST, start, moved);
+	}
+	mmap_read_unlock(mm);
+	return ret;
+}
+
+int dmirror_migrate_out(struct dmirror_client *client, unsigned long start,
+			unsigned long *end, struct dmirror_migrate_buf *buf,
+			struct dmirror_moved *moved)
+{
+	struct dmirror_migrate m = {
+		.dev = client->dev, .client = client, .buf = buf, .urgent = -1,
+	};
+	int ret, tries = 2;
+
+	if (!dmirror_vram_get(&client->dev->vram))
+		return -ENODEV;
+	do {
+		ret = dmirror_migrate_out_window(&m, start, end, moved);
+	} while (!ret && m.nomem && --tries);
+	dmirror_vram_put(&client->dev->vram);
+	return ret;
+}
+
+vm_fault_t dmirror_migrate_fault(struct dmirror_device *dev, struct vm_fault *vmf,
+				 unsigned long start, unsigned long end,
+				 struct dmirror_migrate_buf *buf,
+				 struct dmirror_moved *moved)
+{
+	struct dmirror_migrate m = { .dev = dev, .buf = buf };
+	int ret;
+
+	m.urgent = dmirror_leaf_count(start, vmf->address & PAGE_MASK);
+	m.args.fault_page = vmf->page;
+
+	trace_dmirror_migrate_out_begin(dev->id, start,
+					dmirror_leaf_count(start, end),
+					DMIRROR_REASON_CPU_FAULT, 0, 0);
+	ret = dmirror_migrate_out_locked(&m, vmf->vma, start, end);
+	dmirror_migrate_out_count(&m, DMIRROR_REASON_CPU_FAULT, start, moved);
+	if (ret)
+		return VM_FAULT_SIGBUS;
+	/* Partly out of memory is all right as long as the page itself moved. */
+	return m.nomem && !m.args.dst[m.urgent] ? VM_FAULT_OOM : 0;
+}

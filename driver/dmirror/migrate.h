@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Migration of a window of address space, to the device and back.
+ */
+#ifndef DMIRROR_MIGRATE_H
+#define DMIRROR_MIGRATE_H
+
+#include "types.h"
+#include "vram.h"
+
+struct vm_fault;
+
+/**
+ * struct dmirror_migrate_buf - working memory of one task's migrations
+ * @src: what the core found
+ * @dst: where it goes
+ * @reserve: device pages to go to
+ */
+struct dmirror_migrate_buf {
+	unsigned long src[DMIRROR_LEAF_PAGES];
+	unsigned long dst[DMIRROR_LEAF_PAGES];
+	struct dmirror_reserve reserve;
+};
+
+/**
+ * struct dmirror_moved - what became of the pages of a migration
+ * @moved: pages that changed place
+ * @failed: pages that could have, and lost a race or had no destination
+ */
+struct dmirror_moved {
+	unsigned long moved;
+	unsigned long failed;
+};
+
+/**
+ * dmirror_migrate_in() - move a window to the device
+ * @client: the client, inside an operation
+ * @start: first byte
+ * @end: (in, out) byte after the last, in the same leaf; on return where the
+ *	mapping ended if that was earlier
+ * @buf: working memory
+ * @moved: what happened is added to it
+ *
+ * Evicts others when the device is full. Pages already there count as neither
+ * moved nor failed. Data stays readable and writable for the process.
+ *
+ * Context: process context, no mmap lock.
+ * Return: 0, also when no page moved; -EINVAL for a hole, a mapping without
+ * read permission or of a kind that cannot migrate; -EINTR when being killed;
+ * -ENODEV.
+ */
+int dmirror_migrate_in(struct dmirror_client *client, unsigned long start,
+		       unsigned long *end, struct dmirror_migrate_buf *buf,
+		       struct dmirror_moved *moved);
+
+/**
+ * dmirror_migrate_out() - move what a window has on the device back
+ *
+ * Parameters, context and return value as for dmirror_migrate_in().
+ *
+ * @client: the client, inside an operation
+ * @start: first byte
+ * @end: (in, out) byte after the last
+ * @buf: working memory
+ * @moved: what happened is added to it
+ *
+ * Return: 0, -EINVAL, -EINTR, -ENODEV.
+ */
+int dmirror_migrate_out(struct dmirror_client *client, unsigned long start,
+			unsigned long *end, struct dmirror_migrate_buf *buf,
+			struct dmirror_moved *moved);
+
+/**
+ * dmirror_migrate_fault() - bring a page back that the CPU wants
+ * @dev: the device that has the page
+ * @vmf: the fault, as given to migrate_to_ram()
+ * @start: first byte of the window to bring back
+ * @end: byte after the last; the page lies in the window, the window in the
+ *	mapping and in one leaf
+ * @buf: working memory
+ * @moved: what happened is added to it
+ *
+ * Context: migrate_to_ram(): mmap lock held for reading, vmf->page referenced
+ * and, on kernels that do so, locked.
+ * Return: 0; the page may still be on the device when somebody else holds it,
+ * the CPU then faults again; VM_FAULT_OOM when there is no memory for it;
+ * VM_FAULT_SIGBUS when the mapping cannot be migrated.
+ */
+vm_fault_t dmirror_migrate_fault(struct dmirror_device *dev, struct vm_fault *vmf,
+				 unsigned long start, unsigned long end,
+				 struct dmirror_migrate_buf *buf,
+				 struct dmirror_moved *moved);
+
+#endif /* DMIRROR_MIGRATE_H */

@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The mirror of a process.
+ *
+ * Owns the leaves: their life, their notifiers and when an entry may be
+ * installed. An entry is valid only between two invalidations of its address;
+ * the callback always clears what it is told of, also for migrations of our
+ * own, so a device access can never overlap the copy of a page that moves.
+ * The one event that is ignored is the client's own taking of a page for
+ * exclusive access, which happens before the entry is installed.
+ *
+ * Does not look at pages and does not fault; fault.c fills the leaves.
+ *
+ * Locks: client->ops, leaf->lock.
+ */
+#include <linux/mm.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+
+#include "mirror.h"
+#include "trace.h"
+#include "vram.h"
+
+/*
+ * Leaves a client may have before unused ones are dropped, 2 GiB worth. It is
+ * a cache: the device faults again on what was dropped.
+ */
+#define DMIRROR_MAX_LEAVES	1024
+
+static struct kmem_cache *dmirror_leaf_cache;
+
+static bool dmirror_leaf_invalidate(struct mmu_interval_notifier *notifier,
+				    const struct mmu_notifier_range *range,
+				    unsigned long cur_seq)
+{
+	struct dmirror_leaf *leaf =
+		container_of(notifier, struct dmirror_leaf, notifier);
+	struct dmirror_device *dev = leaf->client->dev;
+	unsigned long start = max(range->start, leaf->base);
+	unsigned long last = min(range->end - 1,
+				 leaf->base + DMIRROR_LEAF_SIZE - 1);
+	unsigned int n;
+
+	if (range->event == MMU_NOTIFY_EXCLUSIVE && range->owner == leaf->client)
+		return true;
+
+	if (mmu_notifier_range_blockable(range)) {
+		mutex_lock(&leaf->lock);
+	} else if (!mutex_trylock(&leaf->lock)) {
+		dmirror_stat_add(&dev->stats,
+				 DMIRROR_STAT_INVALIDATIONS_NONBLOCK_FAILED, 1);
+		return false;
+	}
+
+	mmu_interval_set_seq(notifier, cur_seq);
+	n = dmirror_pt_clear(&leaf->pt, dmirror_leaf_index(start),
+			     dmirror_leaf_index(last) + 1);
+	mutex_unlock(&leaf->lock);
+
+	dmirror_stat_add(&dev->stats, DMIRROR_STAT_INVALIDATIONS, 1);
+	dmirror_stat_add(&dev->stats, DMIRROR_STAT_INVALIDATED_PAGES, n);
+	trace_dmirror_invalidate(dev->id, start, last + 1, n);
+	return true;
+}
+
+static const struct mmu_interval_notifier_ops dmirror_leaf_ops = {
+	.invalidate = dmirror_leaf_invalidate,
+};
+
+static struct dmirror_leaf *dmirror_leaf_create(struct dmirror_client *client,
+						unsigned long base)
+{
+	struct dmirror_leaf *leaf;
+	int ret;
+
+	leaf = kmem_cache_alloc(dmirror_leaf_cache, GFP_KERNEL);
+	if (!leaf)
+		return ERR_PTR(-ENOMEM);
+
+	mutex_init(&leaf->lock);
+	leaf->client = client;
+	leaf->base = base;
+	dmirror_pt_init(&leaf->pt);
+
+	ret = mmu_interval_notifier_insert(&leaf->notifier, client->mm, base,
+					   DMIRROR_LEAF_SIZE, &dmirror_leaf_ops);
+	if (ret) {
+		kmem_cache_free(dmirror_leaf_cache, leaf);
+		return ERR_PTR(ret);
+	}
+	return leaf;
+}
+
+static void dmirror_leaf_destroy(struct dmirror_leaf *leaf)
+{
+	mmu_interval_notifier_remove(&leaf->notifier);
+	mutex_destroy(&leaf->lock);
+	kmem_cache_free(dmirror_leaf_cache, leaf);
+}
+
+struct dmirror_leaf *dmirror_leaf_find(struct dmirror_client *client,
+				       unsigned long addr)
+{
+	return xa_load(&client->leaves, addr >> DMIRROR_LEAF_SHIFT);
+}
+
+struct dmirror_leaf *dmirror_leaf_get(struct dmirror_client *client,
+				      unsigned long addr)
+{
+	struct dmirror_leaf *leaf = dmirror_leaf_find(client, addr);
+	struct dmirror_leaf *old;
+
+	if (leaf)
+		return leaf;
+
+	leaf = dmirror_leaf_create(client, ALIGN_DOWN(addr, DMIRROR_LEAF_SIZE));
+	if (IS_ERR(leaf))
+		return leaf;
+
+	old = xa_cmpxchg(&client->leaves, addr >> DMIRROR_LEAF_SHIFT, NULL, leaf,
+			 GFP_KERNEL_ACCOUNT);
+	if (old) {
+		dmirror_leaf_destroy(leaf);
+		return xa_is_err(old) ? ERR_PTR(xa_err(old)) : old;
+	}
+	atomic_inc(&client->nr_leaves);
+	return leaf;
+}
+
+unsigned long dmirror_leaf_read_begin(struct dmirror_leaf *leaf)
+{
+	return mmu_interval_read_begin(&leaf->notifier);
+}
+
+int dmirror_leaf_lock_valid(struct dmirror_leaf *leaf, unsigned long seq)
+{
+	int ret = 0;
+
+	mutex_lock(&leaf->lock);
+	/*
+	 * Under the lock, so that an entry installed before the device died is
+	 * seen, and cleared, by the eviction that follows its death.
+	 */
+	if (dmirror_vram_dead(&leaf->client->dev->vram))
+		ret = -ENODEV;
+	else if (mmu_interval_read_retry(&leaf->notifier, seq))
+		ret = -EAGAIN;
+	if (ret)
+		mutex_unlock(&leaf->lock);
+	return ret;
+}
+
+/*
+ * Drop leaves: empty ones, or @all. One with exclusive entries stays, it is
+ * the only record of them.
+ */
+static void dmirror_mirror_drop(struct dmirror_client *client, bool all)
+{
+	struct dmirror_leaf *leaf;
+	unsigned long index;
+
+	lockdep_assert_held_write(&client->ops);
+
+	xa_for_each(&client->leaves, index, leaf) {
+		if (READ_ONCE(leaf->pt.nr_exclusive) ||
+		    (!all && READ_ONCE(leaf->pt.nr_valid)))
+			continue;
+		xa_erase(&client->leaves, index);
+		atomic_dec(&client->nr_leaves);
+		dmirror_leaf_destroy(leaf);
+		dmirror_stat_add(&client->dev->stats, DMIRROR_STAT_LEAVES_PRUNED, 1);
+	}
+}
+
+static void dmirror_mirror_prune(struct dmirror_client *client)
+{
+	if (atomic_read(&client->nr_leaves) <= DMIRROR_MAX_LEAVES)
+		return;
+	/*
+	 * Never wait: an operation of this client may be blocked on a fault
+	 * that only another operation of it can resolve.
+	 */
+	if (!down_write_trylock(&client->ops))
+		return;
+	dmirror_mirror_drop(client, false);
+	if (atomic_read(&client->nr_leaves) > DMIRROR_MAX_LEAVES / 2)
+		dmirror_mirror_drop(client, true);
+	up_write(&client->ops);
+}
+
+int dmirror_mirror_enter(struct dmirror_client *client)
+{
+	if (dmirror_vram_dead(&client->dev->vram))
+		return -ENODEV;
+	if (!mmget_not_zero(client->mm))
+		return -ESRCH;
+	if (down_read_killable(&client->ops)) {
+		mmput(client->mm);
+		return -EINTR;
+	}
+	return 0;
+}
+
+void dmirror_mirror_exit(struct dmirror_client *client)
+{
+	up_read(&client->ops);
+	dmirror_mirror_prune(client);
+	mmput(client->mm);
+}
+
+int dmirror_mirror_relax(struct dmirror_client *client)
+{
+	cond_resched();
+	if (fatal_signal_pending(current))
+		return -EINTR;
+	if (dmirror_vram_dead(&client->dev->vram))
+		return -ENODEV;
+	if (atomic_read(&client->nr_leaves) > DMIRROR_MAX_LEAVES) {
+		up_read(&client->ops);
+		dmirror_mirror_prune(client);
+		down_read(&client->ops);
+	}
+	return 0;
+}
+
+void dmirror_mirror_init(struct dmirror_client *client)
+{
+	init_rwsem(&client->ops);
+	xa_init(&client->leaves);
+	client->mm = current->mm;
+	mmgrab(client->mm);
+}
+
+void dmirror_mirror_fini(struct dmirror_client *client)
+{
+	struct dmirror_leaf *leaf;
+	unsigned long index;
+
+	xa_for_each(&client->leaves, index, leaf)
+		dmirror_leaf_destroy(leaf);
+	xa_destroy(&client->leaves);
+	mmdrop(client->mm);
+}
+
+int dmirror_mirror_module_init(void)
+{
+	dmirror_leaf_cache = KMEM_CACHE(dmirror_leaf, SLAB_ACCOUNT);
+	return dmirror_leaf_cache ? 0 : -ENOMEM;
+}
+
+void dmirror_mirror_module_exit(void)
+{
+	kmem_cache_destroy(dmirror_leaf_cache);
+}

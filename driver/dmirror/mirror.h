@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The mirror: device translations of a process and the notifiers that keep
+ * them true.
+ */
+#ifndef DMIRROR_MIRROR_H
+#define DMIRROR_MIRROR_H
+
+#include "types.h"
+
+struct hmm_range;
+
+/**
+ * dmirror_mirror_module_init() - create what all mirrors share
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int dmirror_mirror_module_init(void);
+
+/**
+ * dmirror_mirror_module_exit() - free what all mirrors share
+ */
+void dmirror_mirror_module_exit(void);
+
+/**
+ * dmirror_mirror_init() - start mirroring the current process
+ * @client: zeroed, @client->dev set
+ *
+ * Context: process context with an mm.
+ */
+void dmirror_mirror_init(struct dmirror_client *client);
+
+/**
+ * dmirror_mirror_fini() - stop mirroring
+ * @client: the client; nobody else uses it any more
+ *
+ * Pages stay where they are: device memory belongs to the device.
+ *
+ * Context: process context; waits for invalidations in flight.
+ */
+void dmirror_mirror_fini(struct dmirror_client *client);
+
+/**
+ * dmirror_mirror_enter() - begin an operation on the mirrored process
+ * @client: the client
+ *
+ * Return: 0; -ENODEV when the device has gone; -ESRCH when the process has;
+ * -EINTR when the caller is being killed.
+ */
+int dmirror_mirror_enter(struct dmirror_client *client);
+
+/**
+ * dmirror_mirror_exit() - end of an operation begun with dmirror_mirror_enter()
+ * @client: the client
+ */
+void dmirror_mirror_exit(struct dmirror_client *client);
+
+/**
+ * dmirror_mirror_relax() - between two windows of a long operation
+ * @client: the client; no leaf pointer is held across this call
+ *
+ * Drops translations when there are too many of them and lets others run.
+ *
+ * Return: 0; -EINTR when the caller is being killed; -ENODEV when the device
+ * has gone.
+ */
+int dmirror_mirror_relax(struct dmirror_client *client);
+
+/**
+ * dmirror_leaf_find() - the leaf of an address, if there is one
+ * @client: the client, inside an operation
+ * @addr: any address
+ *
+ * Return: the leaf, valid until the operation ends or relaxes, or NULL.
+ */
+struct dmirror_leaf *dmirror_leaf_find(struct dmirror_client *client,
+				       unsigned long addr);
+
+/**
+ * dmirror_leaf_get() - the leaf of an address, created if necessary
+ * @client: the client, inside an operation
+ * @addr: a user address
+ *
+ * Context: process context, no mmap lock held.
+ * Return: the leaf, valid until the operation ends or relaxes, or an ERR_PTR:
+ * -ENOMEM, or what mmu_interval_notifier_insert() returned.
+ */
+struct dmirror_leaf *dmirror_leaf_get(struct dmirror_client *client,
+				      unsigned long addr);
+
+/**
+ * dmirror_leaf_read_begin() - begin a look at the process's page table
+ * @leaf: the leaf
+ *
+ * Context: process context, no lock that the invalidate callback needs.
+ * Return: a sequence number for dmirror_leaf_lock_valid().
+ */
+unsigned long dmirror_leaf_read_begin(struct dmirror_leaf *leaf);
+
+/**
+ * dmirror_leaf_lock_valid() - lock a leaf to install what was looked up
+ * @leaf: the leaf
+ * @seq: from dmirror_leaf_read_begin() or hmm_range.notifier_seq
+ *
+ * Return: 0 with @leaf->lock held; -EAGAIN when the page table has changed
+ * since; -ENODEV when the device has gone.
+ */
+int dmirror_leaf_lock_valid(struct dmirror_leaf *leaf, unsigned long seq);
+
+#endif /* DMIRROR_MIRROR_H */

@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Operations: see ops.h.
+ *
+ * Cuts ranges into windows, adds up what happened and decides what that means
+ * for the request. Between windows no lock but client->ops is held.
+ */
+#include <linux/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+#include "access.h"
+#include "evict.h"
+#include "exclusive.h"
+#include "fault.h"
+#include "migrate.h"
+#include "mirror.h"
+#include "ops.h"
+#include "policy.h"
+#include "snapshot.h"
+#include "trace.h"
+
+/* How often evicting everything is tried before what is left is reported. */
+#define DMIRROR_EVICT_PASSES	8
+
+static int dmirror_op_access_entered(struct dmirror_op *op, bool write)
+{
+	struct dmirror_access a = {
+		.client = op->client, .write = write, .user = op->user,
+		.addr = op->start, .end = op->end,
+	};
+	int ret = dmirror_access_run(&a);
+
+	op->done = a.done;
+	op->faults = a.faults;
+	return ret;
+}
+
+static int dmirror_op_access(struct dmirror_op *op, bool write)
+{
+	int ret = dmirror_mirror_enter(op->client);
+
+	if (ret)
+		return ret;
+	ret = dmirror_op_access_entered(op, write);
+	dmirror_mirror_exit(op->client);
+	return ret;
+}
+
+int dmirror_op_read(struct dmirror_op *op)
+{
+	return dmirror_op_access(op, false);
+}
+
+int dmirror_op_write(struct dmirror_op *op)
+{
+	return dmirror_op_access(op, true);
+}
+
+typedef int (*dmirror_migrate_fn)(struct dmirror_client *client,
+				  unsigned long start, unsigned long *end,
+				  struct dmirror_migrate_buf *buf,
+				  struct dmirror_moved *moved);
+
+/* @stop is where it ended, for whatever reason. */
+static int dmirror_op_migrate(struct dmirror_op *op, dmirror_migrate_fn migrate,
+			      struct dmirror_moved *moved, unsigned long *stop)
+{
+	struct dmirror_migrate_buf *buf;
+	unsigned long addr = op->start;
+	unsigned long end;
+	int ret = 0;
+
+	*stop = addr;
+	buf = kvmalloc(sizeof(*buf), GFP_KERNEL);
+	if (!buf)
+		return -ENOMEM;
+
+	while (addr < op->end) {
+		end = dmirror_policy_window_end(addr, op->end, DMIRROR_LEAF_SIZE);
+		ret = migrate(op->client, addr, &end, buf, moved);
+		if (ret)
+			break;
+		addr = end;
+		ret = dmirror_mirror_relax(op->client);
+		if (ret)
+			break;
+	}
+	*stop = addr;
+	kvfree(buf);
+	return ret;
+}
+
+/* Pages of a window that are on the device now. */
+static int dmirror_op_resident_window(struct dmirror_client *client,
+				      unsigned long start, unsigned long end,
+				      u64 *resident)
+{
+	struct dmirror_leaf *leaf = dmirror_leaf_get(client, start);
+	unsigned int first = dmirror_leaf_index(start);
+	unsigned int n = dmirror_leaf_count(start, end);
+	int ret;
+
+	if (IS_ERR(leaf))
+		return PTR_ERR(leaf);
+	ret = dmirror_fault_populate(client, leaf, start, end);
+	if (ret)
+		return ret;
+	mutex_lock(&leaf->lock);
+	*resident += dmirror_pt_count(&leaf->pt, first, first + n, DMIRROR_PTE_VRAM);
+	mutex_unlock(&leaf->lock);
+	return 0;
+}
+
+static int dmirror_op_resident(struct dmirror_client *client, unsigned long start,
+			       unsigned long end, u64 *resident)
+{
+	unsigned long next;
+	int ret = 0;
+
+	for (; start < end && !ret; start = next) {
+		next = dmirror_policy_window_end(start, end, DMIRROR_LEAF_SIZE);
+		ret = dmirror_op_resident_window(client, start, next, resident);
+		if (!ret)
+			ret = dmirror_mirror_relax(client);
+	}
+	return ret;
+}
+
+int dmirror_op_migrate_in(struct dmirror_op *op)
+{
+	struct dmirror_moved moved = { 0 };
+	unsigned long stop;
+	u64 resident = 0;
+	int ret, err;
+
+	ret = dmirror_mirror_enter(op->client);
+	if (ret)
+		return ret;
+
+	ret = dmirror_op_migrate(op, dmirror_migrate_in, &moved, &stop);
+	if (!ret)
+		ret = dmirror_op_access_entered(op, false);
+	/* Last, so that the answer is not older than it must be. */
+	err = dmirror_op_resident(op->client, op->start, stop, &resident);
+	op->done = resident;
+	op->faults = 0;
+	if (!ret)
+		ret = err;
+	if (!ret && resident < (op->end - op->start) >> PAGE_SHIFT)
+		ret = -ENOENT;
+	dmirror_mirror_exit(op->client);
+	return ret;
+}
+
+int dmirror_op_migrate_out(struct dmirror_op *op)
+{
+	struct dmirror_moved moved = { 0 };
+	unsigned long stop;
+	int ret;
+
+	ret = dmirror_mirror_enter(op->client);
+	if (ret)
+		return ret;
+	ret = dmirror_op_migrate(op, dmirror_migrate_out, &moved, &stop);
+	op->done = moved.moved;
+	dmirror_mirror_exit(op->client);
+	return ret;
+}
+
+static int dmirror_op_snapshot_entered(struct dmirror_op *op)
+{
+	const unsigned long size = DMIRROR_SNAPSHOT_PAGES << PAGE_SHIFT;
+	struct dmirror_snapshot *snap;
+	unsigned long addr, end;
+	int ret = 0;
+
+	snap = kmalloc(sizeof(*snap), GFP_KERNEL);
+	if (!snap)
+		return -ENOMEM;
+	snap->client = op->client;
+
+	for (addr = op->start; addr < op->end && !ret; addr = end) {
+		unsigned int n;
+
+		end = dmirror_policy_window_end(addr, op->end, size);
+		n = dmirror_leaf_count(addr, end);
+		ret = dmirror_snapshot_take(snap, addr, end);
+		if (ret)
+			break;
+		if (copy_to_user(op->user + op->done, snap->prot, n))
+			ret = -EFAULT;
+		else
+			op->done += n;
+		if (!ret)
+			ret = dmirror_mirror_relax(op->client);
+	}
+	kfree(snap);
+	return ret;
+}
+
+int dmirror_op_snapshot(struct dmirror_op *op)
+{
+	int ret = dmirror_mirror_enter(op->client);
+
+	if (ret)
+		return ret;
+	ret = dmirror_op_snapshot_entered(op);
+	dmirror_mirror_exit(op->client);
+	return ret;
+}
+
+static int dmirror_op_exclusive_entered(struct dmirror_op *op, u64 *pages)
+{
+	struct dmirror_leaf *leaf;
+	unsigned long addr;
+	int ret;
+
+	for (addr = op->start; addr < op->end; addr += PAGE_SIZE) {
+		leaf = dmirror_leaf_get(op->client, addr);
+		if (IS_ERR(leaf))
+			return PTR_ERR(leaf);
+		ret = dmirror_exclusive_page(op->client, leaf, addr);
+		if (ret)
+			return ret;
+		(*pages)++;
+		ret = dmirror_mirror_relax(op->client);
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+int dmirror_op_exclusive(struct dmirror_op *op)
+{
+	u64 pages = 0;
+	int ret;
+
+	ret = dmirror_mirror_enter(op->client);
+	if (ret)
+		return ret;
+	ret = dmirror_op_exclusive_entered(op, &pages);
+	if (!ret)
+		ret = dmirror_op_access_entered(op, false);
+	op->done = pages;
+	dmirror_mirror_exit(op->client);
+	return ret;
+}
+
+int dmirror_op_check_exclusive(struct dmirror_op *op)
+{
+	unsigned long addr, end;
+	unsigned int n = 0;
+	int ret;
+
+	ret = dmirror_mirror_enter(op->client);
+	if (ret)
+		return ret;
+	for (addr = op->start; addr < op->end && !n && !ret; addr = end) {
+		end = dmirror_policy_window_end(addr, op->end, DMIRROR_LEAF_SIZE);
+		n = dmirror_exclusive_count(op->client, addr, end);
+		ret = dmirror_mirror_relax(op->client);
+	}
+	dmirror_mirror_exit(op->client);
+	return n ? -EPERM : ret;
+}
+
+int dmirror_op_evict_all(struct dmirror_client *client)
+{
+	struct dmirror_device *dev = client->dev;
+	unsigned int pass;
+	int ret = -EBUSY;
+
+	for (pass = 0; pass < DMIRROR_EVICT_PASSES && ret == -EBUSY; pass++) {
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		if (!dmirror_vram_get(&dev->vram))
+			return -ENODEV;
+		if (!dmirror_evict_all(dev, DMIRROR_REASON_EVICT))
+			ret = 0;
+		dmirror_vram_put(&dev->vram);
+		cond_resched();
+	}
+	return ret;
+}

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The operations behind the front ends: requests that were checked for shape,
+ * carried out window by window.
+ *
+ * Each takes a client and a range of user addresses, page aligned and not
+ * empty, and may be called from any process. Each begins and ends the operation
+ * on the mirror itself, runs in memory that does not grow with the range, and
+ * ends within moments when its caller is killed.
+ *
+ * Errors common to all: -ENODEV when the device has gone, -ESRCH when the
+ * mirrored process has, -EINTR when the caller is being killed, -ENOMEM.
+ */
+#ifndef DMIRROR_OPS_H
+#define DMIRROR_OPS_H
+
+#include "types.h"
+
+/**
+ * struct dmirror_op - one request
+ * @client: the open file
+ * @start: first byte
+ * @end: byte after the last
+ * @user: the caller's buffer
+ * @done: (out) pages completed, on error too
+ * @faults: (out) stops for faults
+ */
+struct dmirror_op {
+	struct dmirror_client *client;
+	unsigned long start;
+	unsigned long end;
+	void __user *user;
+	u64 done;
+	u64 faults;
+};
+
+/**
+ * dmirror_op_read() - the device reads the range into @op->user
+ * @op: the request
+ *
+ * Return: 0; -EFAULT for a page or a buffer that cannot be accessed; -EBUSY.
+ */
+int dmirror_op_read(struct dmirror_op *op);
+
+/**
+ * dmirror_op_write() - the device writes @op->user to the range
+ * @op: the request
+ *
+ * Return: 0; -EFAULT for a page or a buffer that cannot be accessed; -EPERM
+ * for a page the process may not write; -EBUSY.
+ */
+int dmirror_op_write(struct dmirror_op *op);
+
+/**
+ * dmirror_op_migrate_in() - move the range to the device
+ * @op: the request; @op->done is what is on the device in the end
+ *
+ * The data as the device sees it goes to @op->user when all of it is there.
+ *
+ * Return: 0; -ENOENT when not all of the range is on the device; -EINVAL for a
+ * hole, no read permission, or a mapping that cannot migrate; -EFAULT for the
+ * buffer; -EBUSY.
+ */
+int dmirror_op_migrate_in(struct dmirror_op *op);
+
+/**
+ * dmirror_op_migrate_out() - move what the range has on the device back
+ * @op: the request; @op->done is what moved
+ *
+ * Return: 0; -EINVAL as for dmirror_op_migrate_in().
+ */
+int dmirror_op_migrate_out(struct dmirror_op *op);
+
+/**
+ * dmirror_op_snapshot() - one HMM_DMIRROR_PROT_* byte per page to @op->user
+ * @op: the request
+ *
+ * Return: 0; -EFAULT for the buffer; -EBUSY.
+ */
+int dmirror_op_snapshot(struct dmirror_op *op);
+
+/**
+ * dmirror_op_exclusive() - take exclusive access, then read into @op->user
+ * @op: the request; @op->done is the pages made exclusive
+ *
+ * Return: 0; as dmirror_exclusive_page(); -EFAULT for the buffer.
+ */
+int dmirror_op_exclusive(struct dmirror_op *op);
+
+/**
+ * dmirror_op_check_exclusive() - is any page still exclusive?
+ * @op: the request
+ *
+ * Return: 0 if none is, -EPERM if one is.
+ */
+int dmirror_op_check_exclusive(struct dmirror_op *op);
+
+/**
+ * dmirror_op_evict_all() - empty the memory of the client's device
+ * @client: the client
+ *
+ * Return: 0; -EBUSY when pages are left that somebody holds or that came
+ * meanwhile; -EINTR; -ENODEV.
+ */
+int dmirror_op_evict_all(struct dmirror_client *client);
+
+#endif /* DMIRROR_OPS_H */

@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The objects of the driver and the order of its locks.
+ *
+ * Intervals are half open: @start is the first byte, @end the byte after the
+ * last. Page counts are in units of PAGE_SIZE.
+ *
+ * Lock order, outermost first:
+ *
+ *   client->ops		held for reading by every operation of a file;
+ *				operations may sleep for long under it
+ *   vram->evict_lock		one evictor per device; taken before any mm or
+ *				page lock because eviction takes both
+ *   mm->mmap_lock		for reading, one 2 MiB window at a time
+ *   folio locks		taken and dropped by the core's migration code
+ *   leaf->lock			taken by the invalidate callback, which runs
+ *				inside reclaim and under folio locks; nothing
+ *				is allocated and nothing of user space is
+ *				touched under it
+ *   vram->lock			spinlock, interrupts off: pages are freed under
+ *				page table locks and, coherent ones, from
+ *				softirqs
+ */
+#ifndef DMIRROR_TYPES_H
+#define DMIRROR_TYPES_H
+
+#include <linux/cdev.h>
+#include <linux/device.h>
+#include <linux/ioport.h>
+#include <linux/kref.h>
+#include <linux/mm_types.h>
+#include <linux/mmu_notifier.h>
+#include <linux/mutex.h>
+#include <linux/rwsem.h>
+#include <linux/sizes.h>
+#include <linux/spinlock.h>
+#include <linux/xarray.h>
+
+#include "block.h"
+#include "pt.h"
+#include "stats.h"
+
+struct dentry;
+struct hmm_devmem;
+
+#define DMIRROR_NAME		"hmm_dmirror"
+#define DMIRROR_LEAF_SHIFT	(PAGE_SHIFT + DMIRROR_LEAF_ORDER)
+#define DMIRROR_LEAF_SIZE	(1UL << DMIRROR_LEAF_SHIFT)
+
+/* How long an operation may be outrun by invalidations before -EBUSY. */
+#define DMIRROR_RETRY_MS	1000
+
+/**
+ * enum dmirror_kind - what the device memory is made of
+ * @DMIRROR_PRIVATE: the CPU cannot reach it; a CPU access migrates it back
+ * @DMIRROR_COHERENT: the CPU can reach it
+ */
+enum dmirror_kind {
+	DMIRROR_PRIVATE,
+	DMIRROR_COHERENT,
+};
+
+/**
+ * struct dmirror_vram - the memory of a device
+ * @devmem: the region of device pages; may be followed only by who keeps it
+ *	there: a user (dmirror_vram_get()) or the owner of a live page
+ * @owner: tag of the pages for the core, constant
+ * @pfn_first: frame of the first device page, constant
+ * @range: coherent only: the physical addresses
+ * @kind: private or coherent
+ * @nr_pages: capacity
+ * @backing: private only: the system page behind each device page
+ * @lock: protects @pool, @users and @dead
+ * @pool: which pages are free, reserved, live
+ * @users: tasks inside dmirror_vram_get() and dmirror_vram_put()
+ * @dead: set once, when the device goes; there are no new users then, no page
+ *	is handed out and, checked under leaf->lock, no entry is installed
+ * @evict_lock: held while evicting, and while waiting for one's turn to
+ * @evict_src: migration entries of the block being evicted, under @evict_lock
+ * @evict_dst: likewise, their destinations
+ * @waiters: tasks that want pages and wait for @evict_lock; while there are
+ *	any, nobody takes pages past them
+ */
+struct dmirror_vram {
+	struct hmm_devmem *devmem;
+	void *owner;
+	unsigned long pfn_first;
+	struct resource range;
+	enum dmirror_kind kind;
+	unsigned long nr_pages;
+	struct page **backing;
+
+	spinlock_t lock;
+	struct dmirror_pool pool;
+	unsigned int users;
+	bool dead;
+
+	struct mutex evict_lock;
+	unsigned long *evict_src;
+	unsigned long *evict_dst;
+	atomic_t waiters;
+};
+
+/**
+ * struct dmirror_device - one simulated GPU
+ * @ref: one reference of the driver while bound, one per open file
+ * @id: number, also the minor of the character device
+ * @parent: platform device; valid while bound
+ * @vram: its memory
+ * @stats: counters
+ * @cdev: character device
+ * @node: device of @cdev
+ * @debugfs: directory, NULL when there is none
+ * @clients: open files
+ */
+struct dmirror_device {
+	struct kref ref;
+	unsigned int id;
+	struct device *parent;
+	struct dmirror_vram vram;
+	struct dmirror_stats stats;
+	struct cdev *cdev;
+	struct device *node;
+	struct dentry *debugfs;
+	atomic_t clients;
+};
+
+/**
+ * struct dmirror_client - one open file: one device seen by one process
+ * @dev: the device, referenced
+ * @mm: address space of the opener, kept with mmgrab()
+ * @ops: held for reading by every operation, for writing to drop leaves
+ * @leaves: struct dmirror_leaf by address >> DMIRROR_LEAF_SHIFT
+ * @nr_leaves: how many
+ * @fail_alloc: bit 0 set: fail the next destination allocation (once)
+ */
+struct dmirror_client {
+	struct dmirror_device *dev;
+	struct mm_struct *mm;
+	struct rw_semaphore ops;
+	struct xarray leaves;
+	atomic_t nr_leaves;
+	unsigned long fail_alloc;
+};
+
+/**
+ * struct dmirror_leaf - device translations of 2 MiB of a client
+ * @notifier: tells of changes in these 2 MiB only, so that a busy neighbour
+ *	does not make device faults start over
+ * @lock: protects @pt; also the lock @notifier's sequence is checked under
+ * @client: the owner
+ * @base: first address
+ * @pt: the entries
+ *
+ * Lives from the first device access until the client goes or the leaf, empty,
+ * is pruned.
+ */
+struct dmirror_leaf {
+	struct mmu_interval_notifier notifier;
+	struct mutex lock;
+	struct dmirror_client *client;
+	unsigned long base;
+	struct dmirror_pt pt;
+};
+
+/**
+ * dmirror_leaf_index() - entry number of an address
+ * @addr: the address
+ *
+ * Return: a number below DMIRROR_LEAF_PAGES.
+ */
+static inline unsigned int dmirror_leaf_index(unsigned long addr)
+{
+	return (addr >> PAGE_SHIFT) & (DMIRROR_LEAF_PAGES - 1);
+}
+
+/**
+ * dmirror_leaf_count() - entries of a window that lies in one leaf
+ * @start: first byte
+ * @end: byte after the last
+ *
+ * Return: pages in the window.
+ */
+static inline unsigned int dmirror_leaf_count(unsigned long start,
+					      unsigned long end)
+{
+	return (end - start) >> PAGE_SHIFT;
+}
+
+#endif /* DMIRROR_TYPES_H */
