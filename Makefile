@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# Only forwards: the modules are built by kbuild from Kbuild, everything else
+# is a script below tools/ or the Makefile of selftests/.
+#
+#   KDIR=<dir>     kernel headers or build tree to build the modules against
+#                  (default: those of the guest's kernel)
+#   KERNEL=<dir>   a kernel build tree, or a release installed in the guest
+#                  root: the kernel to boot for check, check-compat and run
+#   TESTS="c c:t"  collections, or programs of collections, for check
+#   MODULE=<name>  hmm_dmirror or test_hmm, for check-compat
+
+KDIR ?=
+KERNEL ?=
+TESTS ?=
+MODULE ?= hmm_dmirror
+export KDIR KERNEL TESTS MODULE
+
+# kbuild looks for itself at W=, C=, V=, CC= and the like.
+KBUILD_VARS = $(filter-out KDIR=% KERNEL=% TESTS=% MODULE=%,$(MAKEOVERRIDES))
+
+modules: ## build hmm_devmem.ko and hmm_dmirror.ko (KDIR=, W=1, C=1)
+	@tools/modules/build $(KBUILD_VARS)
+
+clean: ## remove what the other targets left in this tree
+	@tools/modules/clean
+
+run: ## watch a process migrate to the device and back, in a guest
+	@tools/run/run
+
+check: ## run the selftests in a guest (TESTS=, KERNEL=)
+	@tools/check/suite
+
+check-compat: ## run the kernel's own hmm-tests in a guest (MODULE=test_hmm)
+	@tools/check/compat
+
+check-kernels: ## build against the kernels of four Debian suites
+	@tools/kernels/check
+
+check-config: ## table of the kernel options needed and their state (KDIR=)
+	@tools/config/check $(KDIR)
+
+style: ## checkpatch, sparse, W=1, kernel-doc
+	@tools/style/check
+
+unit: ## test the pure logic on this machine, no root needed
+	@$(MAKE) --no-print-directory -C selftests/unit check
+
+load: modules-for-host ## load both modules into the running kernel
+	@tools/modules/load
+
+unload: ## and remove them again
+	@tools/modules/unload
+
+modules-for-host:
+	@KDIR="$${KDIR:-/lib/modules/$$(uname -r)/build}" tools/modules/build $(KBUILD_VARS)
+
+ci: ## everything .ci/run does: unit, check, check-compat, style
+	@.ci/run
+
+help: ## this list
+	@echo 'Targets:'
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  \1\t\2/p' Makefile | expand -t 20
+	@echo 'Variables:'
+	@sed -n '/^#   /,/^$$/s/^# //p' Makefile
+
+.PHONY: modules clean run check check-compat check-kernels check-config style \
+	unit load unload modules-for-host ci help
