@@ -1,0 +1,41 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# What the runner must notice and what spoils the kernel for every test after
+# it: run it alone, in a guest that is thrown away. Prints KTAP.
+cd "$(dirname "$0")" || exit 1
+. ../kselftest/ktap_helpers.sh
+. ./nest.sh
+
+NEST=$(mktemp -d)
+trap 'rm -rf "$NEST"' EXIT
+
+log_line()
+{
+	nest bait_log.sh
+	nested --no-load
+	red $? bait:bait_log.sh:health 'kernel log: WARNING: CPU: 0'
+}
+
+real_warning()
+{
+	[ -e splat.ko ] || { echo "# splat.ko was not built"; return 1; }
+	nest bait_warn.sh
+	nested --no-load
+	red $? bait:bait_warn.sh:health 'kernel log: ' &&
+		red 1 bait:bait_warn.sh:health 'new taint bits 0x200'
+}
+
+# The taint is there to stay, but it is not the next test's fault.
+not_the_next()
+{
+	BAIT='-t pass' nest baits
+	nested --no-load
+}
+
+ktap_print_header
+ktap_set_plan 3
+ktap_test_result log_line log_line
+ktap_test_result real_warning real_warning
+ktap_test_result not_the_next not_the_next
+ktap_finished
