@@ -9,6 +9,7 @@
 #                  root: the kernel to boot for check, check-compat and run
 #   TESTS="c c:t"  collections, or programs of collections, for check
 #   MODULE=<name>  hmm_dmirror or test_hmm, for check-compat
+#   HMM_DMIRROR_CACHE=<dir>  where the guest root is kept (~/.cache/hmm-dmirror)
 
 KDIR ?=
 KERNEL ?=

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+#
+# Shared by the checks that run in a guest: which kernel, what is staged into
+# the directory the guest sees as /share, the gate on the kernel log. Sourced.
+
+# shellcheck source-path=SCRIPTDIR source=../vm/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/../vm/lib.sh"
+
+# Half a gigabyte taken from the memory map is the VRAM of the two coherent
+# devices, 256 MiB each. In a guest of 6 GiB it lies above the PCI hole.
+# shellcheck disable=SC2034 # used by those who source this
+COHERENT_ARGS='memmap=512M$0x100000000'
+# shellcheck disable=SC2034
+COHERENT_PARAMS='spm_addr_dev0=0x100000000 spm_addr_dev1=0x110000000'
+
+# Modules of a kernel build tree, in the layout a guest mounts.
+install_modules()
+{
+	local tree=$1 release=$2 key dest
+
+	key=$(printf '%s' "$tree" | sha256sum | cut -c 1-8)
+	dest=$CACHE/kernels/$key
+	modules=$dest/lib/modules/$release
+	[ "$modules/modules.dep" -nt "$kernel" ] && return
+	say "installing the modules of $release"
+	rm -rf "$dest"
+	mkdir -p "$dest"
+	"$TOP/tools/modules/kbuild" "$1" -s INSTALL_MOD_PATH="$dest" \
+		INSTALL_MOD_STRIP=1 modules_install >&2 || exit 1
+	rm -f "$modules/build" "$modules/source"
+	touch "$modules/modules.dep"
+}
+
+# Sets kernel, modules, kdir, config and guest_kernel (arguments for the guest)
+# from KERNEL: nothing, a release in the guest root, or a build tree.
+select_kernel()
+{
+	local tree=${KERNEL:-} release
+
+	guest_kernel=()
+	if [ -z "$tree" ] || [ -f "$ROOT/boot/vmlinuz-$tree" ]; then
+		release=${tree:-$(guest_release)}
+		kdir=/lib/modules/$release/build
+		kernel=$ROOT/boot/vmlinuz-$release
+		modules=$ROOT/lib/modules/$release
+		config=$ROOT/boot/config-$release
+		[ -z "$tree" ] || guest_kernel=(--kernel "$kernel" --modules "$modules")
+		return
+	fi
+	kdir=$tree
+	[ -d "$tree" ] || tree=$ROOT$tree
+	kernel=$tree/arch/x86/boot/bzImage
+	config=$tree/.config
+	[ -f "$kernel" ] || die "KERNEL=$KERNEL is neither a release in the guest root nor a built tree"
+	release=$(cat "$tree/include/config/kernel.release")
+	install_modules "$kdir" "$release"
+	guest_kernel=(--kernel "$kernel" --modules "$modules")
+}
+
+# stage DIRECTORY: an empty share holding the modules and the kernel's config.
+stage()
+{
+	rm -rf "$1"
+	mkdir -p "$1/modules" "$1/results"
+	KDIR=$kdir "$TOP/tools/modules/build" || exit 1
+	cp "$TOP"/driver/*.ko "$1/modules/"
+	cp "$config" "$1/config"
+	cp "$TOP/tools/modules/insert" "$1/"
+}
+
+# What a healthy kernel never says, taken from the list the test runner uses.
+log_is_clean()
+{
+	local marks
+
+	marks=$(sed -n 's/^"\(.*\)",$/\1/p' "$TOP/selftests/lib/splats.inc")
+	[ -n "$marks" ] || die "selftests/lib/splats.inc lists nothing"
+	! grep -F -e "$marks" "$1"
+}
