@@ -17,6 +17,7 @@
 
 #include "compat.h"
 #include "exclusive.h"
+#include "fault.h"
 #include "mirror.h"
 #include "vram.h"
 
@@ -73,6 +74,15 @@ int dmirror_exclusive_page(struct dmirror_client *client,
 			return -EINTR;
 		if (time_after(jiffies, deadline))
 			return -EBUSY;
+		/*
+		 * The page may be exclusive now without an entry of ours to
+		 * show for it. Taking it once more would give it back to the
+		 * CPU first, which looks like another change: undo that here.
+		 */
+		ret = dmirror_fault_window(client, leaf, addr, addr + PAGE_SIZE,
+					   true);
+		if (ret)
+			break;
 		cond_resched();
 	}
 	if (!ret)
