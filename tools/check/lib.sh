@@ -9,7 +9,7 @@
 
 # Half a gigabyte taken from the memory map is the VRAM of the two coherent
 # devices, 256 MiB each. In a guest of 6 GiB it lies above the PCI hole.
-# shellcheck disable=SC2034 # used by those who source this
+# shellcheck disable=SC2016,SC2034 # $ is the kernel's; used by those who source this
 COHERENT_ARGS='memmap=512M$0x100000000'
 # shellcheck disable=SC2034
 COHERENT_PARAMS='spm_addr_dev0=0x100000000 spm_addr_dev1=0x110000000'
@@ -34,6 +34,7 @@ install_modules()
 
 # Sets kernel, modules, kdir, config and guest_kernel (arguments for the guest)
 # from KERNEL: nothing, a release in the guest root, or a build tree.
+# shellcheck disable=SC2034
 select_kernel()
 {
 	local tree=${KERNEL:-} release
