@@ -36,6 +36,10 @@ struct race_thread {
 	pthread_t		id;
 };
 
+/* Static: threads that never end keep using them. */
+static struct race_thread threads[16];
+static struct race_ctl ctl;
+
 int race_slow(void)
 {
 	const char *s = getenv("DMIRROR_SLOW");
@@ -75,15 +79,16 @@ static void *race_thread(void *arg)
 
 static bool race_join(struct race_thread *t)
 {
+	long long left = t->ctl->end - sc_now_ms();
 	struct timespec until;
 
 	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec += race_grace_ms() / 1000;
+	until.tv_sec += ((left > 0 ? left : 0) + race_grace_ms()) / 1000;
 	return !pthread_timedjoin_np(t->id, NULL, &until);
 }
 
 /* Joins with a limit; what hangs in the kernel stays, and is described. */
-static int race_collect(struct race_thread *threads, int n, char *why)
+static int race_collect(int n, char *why)
 {
 	char where[DM_MSG];
 	int i, ret = 0;
@@ -105,11 +110,13 @@ static int race_collect(struct race_thread *threads, int n, char *why)
 	return ret;
 }
 
+bool race_over(void)
+{
+	return atomic_load(&ctl.stop) || sc_now_ms() >= ctl.end;
+}
+
 int race_run(struct race_actor *actors, int n, int ms, char *why)
 {
-	/* Static: threads that never end keep using them. */
-	static struct race_thread threads[16];
-	static struct race_ctl ctl;
 	int i, ret;
 
 	if (n > 16)
@@ -132,7 +139,7 @@ int race_run(struct race_actor *actors, int n, int ms, char *why)
 			return -ret;
 		}
 	}
-	return race_collect(threads, n, why);
+	return race_collect(n, why);
 }
 
 long race_reap(pid_t pid, long ms, int *status)

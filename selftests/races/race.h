@@ -6,6 +6,7 @@
 #ifndef _SELFTESTS_RACES_RACE_H
 #define _SELFTESTS_RACES_RACE_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 #include "dmirror.h"
 
@@ -38,6 +39,27 @@ struct race_actor {
  * the value of the first step that stopped the race.
  */
 int race_run(struct race_actor *actors, int n, int ms, char *why);
+
+/*
+ * race_run() inside a test. With a thread lost in the kernel there is nothing
+ * left to tear down safely, so that the test ends there and then.
+ */
+#define RACE_RUN(actors, n, ms) do {					\
+	char why_[DM_MSG];						\
+	int i_, ret_ = race_run(actors, n, ms, why_);			\
+									\
+	EXPECT_EQ(0, ret_) {						\
+		TH_LOG("%s", why_);					\
+	}								\
+	for (i_ = 0; i_ < (n); i_++)					\
+		TH_LOG("%s: %ld rounds", (actors)[i_].name,		\
+		       (actors)[i_].steps);				\
+	if (ret_ == -ETIMEDOUT)						\
+		_exit(KSFT_FAIL);					\
+} while (0)
+
+/** race_over() - true when the time of the present race is up */
+bool race_over(void);
 
 /**
  * race_slow() - by how much to stretch times, $DMIRROR_SLOW or 1
