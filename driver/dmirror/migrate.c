@@ -94,10 +94,11 @@ static void dmirror_migrate_finish(struct dmirror_migrate *m)
 }
 
 /*
- * Give every page the core is ready to move a destination. The callbacks handle
- * one entry, small() page @sub of the folio at entry @i.
+ * Give every page the core is ready to move a destination. Entries lacking any
+ * of the bits @need are none of our business. The callbacks handle one entry,
+ * small() page @sub of the folio at entry @i.
  */
-static void dmirror_migrate_fill(struct dmirror_migrate *m,
+static void dmirror_migrate_fill(struct dmirror_migrate *m, unsigned long need,
 				 bool (*large)(struct dmirror_migrate *, unsigned int),
 				 bool (*small)(struct dmirror_migrate *, unsigned int,
 					       unsigned int))
@@ -108,7 +109,7 @@ static void dmirror_migrate_fill(struct dmirror_migrate *m,
 		unsigned long src = m->args.src[i];
 
 		nr = 1;
-		if (!(src & MIGRATE_PFN_MIGRATE))
+		if ((src & need) != need)
 			continue;
 		if (src & COMPAT_MIGRATE_PFN_COMPOUND) {
 			nr = DMIRROR_LEAF_PAGES;
@@ -194,7 +195,7 @@ static int dmirror_migrate_check(struct mm_struct *mm, unsigned long start,
 }
 
 static int dmirror_migrate_in_once(struct dmirror_migrate *m, unsigned long start,
-				   unsigned long end)
+				   unsigned long *end)
 {
 	struct mm_struct *mm = m->client->mm;
 	struct vm_area_struct *vma;
@@ -203,15 +204,19 @@ static int dmirror_migrate_in_once(struct dmirror_migrate *m, unsigned long star
 	if (mmap_read_lock_killable(mm))
 		return -EINTR;
 	vma = dmirror_migrate_vma(mm, start);
-	if (!vma || vma->vm_end < end) {
+	if (!vma) {
 		mmap_read_unlock(mm);
 		return -EINVAL;
 	}
+	/* Mappings may have been split since the look before. */
+	*end = min(*end, vma->vm_end);
 
-	dmirror_migrate_prepare(m, vma, start, end, MIGRATE_VMA_SELECT_SYSTEM);
+	dmirror_migrate_prepare(m, vma, start, *end, MIGRATE_VMA_SELECT_SYSTEM);
 	ret = migrate_vma_setup(&m->args);
 	if (!ret) {
-		dmirror_migrate_fill(m, dmirror_migrate_in_large,
+		/* Holes, too: the device gets a cleared page. */
+		dmirror_migrate_fill(m, MIGRATE_PFN_MIGRATE,
+				     dmirror_migrate_in_large,
 				     dmirror_migrate_in_small);
 		dmirror_migrate_finish(m);
 	}
@@ -239,12 +244,12 @@ static unsigned int dmirror_migrate_present(struct dmirror_client *client,
 }
 
 static int dmirror_migrate_in_window(struct dmirror_migrate *m,
-				     unsigned long start, unsigned long end,
+				     unsigned long start, unsigned long *end,
 				     struct dmirror_moved *moved)
 {
 	struct dmirror_stats *stats = &m->dev->stats;
-	unsigned int want = dmirror_leaf_count(start, end) -
-			    dmirror_migrate_present(m->client, start, end);
+	unsigned int want = dmirror_leaf_count(start, *end) -
+			    dmirror_migrate_present(m->client, start, *end);
 	int ret;
 
 	if (!want)
@@ -288,7 +293,7 @@ int dmirror_migrate_in(struct dmirror_client *client, unsigned long start,
 	/* What found no destination gets a second chance with a new reserve. */
 	do {
 		m.nomem = 0;
-		ret = dmirror_migrate_in_window(&m, start, *end, moved);
+		ret = dmirror_migrate_in_window(&m, start, end, moved);
 	} while (!ret && m.nomem && --tries);
 	dmirror_vram_put(vram);
 	return ret;
@@ -365,6 +370,8 @@ static int dmirror_migrate_out_locked(struct dmirror_migrate *m,
 				      struct vm_area_struct *vma,
 				      unsigned long start, unsigned long end)
 {
+	/* The core offers holes on the way out as well. */
+	const unsigned long need = MIGRATE_PFN_MIGRATE | MIGRATE_PFN_VALID;
 	int ret;
 
 	dmirror_migrate_prepare(m, vma, start, end,
@@ -375,10 +382,10 @@ static int dmirror_migrate_out_locked(struct dmirror_migrate *m,
 	if (ret)
 		return ret;
 
-	if (m->urgent >= 0 && (m->args.src[m->urgent] & MIGRATE_PFN_MIGRATE) &&
-	    !(m->args.src[m->urgent] & COMPAT_MIGRATE_PFN_COMPOUND))
+	if (m->urgent >= 0 &&
+	    (m->args.src[m->urgent] & (need | COMPAT_MIGRATE_PFN_COMPOUND)) == need)
 		dmirror_migrate_out_small(m, m->urgent, 0);
-	dmirror_migrate_fill(m, dmirror_migrate_out_large,
+	dmirror_migrate_fill(m, need, dmirror_migrate_out_large,
 			     dmirror_migrate_out_small);
 	dmirror_migrate_finish(m);
 	return 0;

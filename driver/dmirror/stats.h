@@ -33,7 +33,7 @@
 	X(EVICTIONS, "evictions") \
 	X(EVICTED_PAGES, "evicted_pages") \
 	X(EVICT_FAILED, "evict_failed_pages") \
-	X(EXCLUSIVE_PAGES, "exclusive_pages") \
+	X(EXCLUSIVE_PAGES, "exclusive_taken_pages") \
 	X(READ_PAGES, "read_pages") \
 	X(WRITE_PAGES, "write_pages") \
 	X(LEAVES_PRUNED, "leaves_pruned")
