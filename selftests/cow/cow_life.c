@@ -13,6 +13,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 
 #include "actor.h"
@@ -356,13 +357,20 @@ TEST_F(cow_life, passed_descriptor)
 	close(pair[1]);
 }
 
-/* A child that has its pages on the device and says so, then waits for death. */
-static int doomed(struct dm_buf *b, int index, struct sc_sync *ready)
+/*
+ * A child that has pages of its own on the device and says so, then waits for
+ * death.
+ */
+static void doomed(int index, struct sc_sync *ready)
 {
 	int fd = dm_open(index);
+	struct dm_buf own;
 
-	dm_fill(b->ptr, b->npages, b->ptr, 3, DM_CHILD);
-	if (fd < 0 || dm_to_dev(fd, b->ptr, b->npages, b->mirror, NULL) ||
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (fd < 0 || dm_buf_anon(&own, NPAGES, DM_BUF_SMALL))
+		_exit(1);
+	dm_fill(own.ptr, NPAGES, own.ptr, 3, DM_CHILD);
+	if (dm_to_dev(fd, own.ptr, NPAGES, own.mirror, NULL) ||
 	    sc_post(ready))
 		_exit(1);
 	for (;;)
@@ -387,7 +395,7 @@ TEST_F(cow_life, killed_with_pages)
 		pid = fork();
 		ASSERT_LE(0, pid);
 		if (!pid)
-			doomed(&self->b, self->dm.index, &ready);
+			doomed(self->dm.index, &ready);
 		ASSERT_EQ(0, sc_wait(&ready));
 		if (self->dm.counters) {
 			ASSERT_EQ(NPAGES, stage_delta(&self->dm,
@@ -424,6 +432,7 @@ TEST_F(cow_life, killed_in_ioctl)
 		pid = fork();
 		ASSERT_LE(0, pid);
 		if (!pid) {
+			prctl(PR_SET_PDEATHSIG, SIGKILL);
 			fd = dm_open(self->dm.index);
 			if (fd < 0 || sc_post(&ready))
 				_exit(1);

@@ -242,8 +242,7 @@ TEST_F(cf_count, threads_disjoint_pages)
 	ASSERT_TAGS(self->b.ptr, NPAGES, self->b.ptr, 2, DM_CPU);
 	if (self->dm.counters) {
 		ASSERT_EQ(NPAGES, stage_delta(&self->dm, "cpu_fault_pages"));
-		ASSERT_EQ(0, stage_delta(&self->dm, "vram_resident_pages") +
-			     (int64_t)NPAGES);
+		ASSERT_EQ(0, stage_delta(&self->dm, "vram_resident_pages"));
 	}
 }
 
@@ -340,9 +339,12 @@ TEST_F(cf_count, fault_against_device_writes)
 static void *releaser(void *arg)
 {
 	struct crowd *c = arg;
+	int ret;
 
 	while (!atomic_load(&c->stop)) {
-		if (dm_release(c->fd))
+		ret = dm_release(c->fd);
+		/* Pages may come in as fast as they go. */
+		if (ret && ret != -EBUSY)
 			atomic_fetch_add(&c->bad, 1);
 	}
 	return NULL;

@@ -43,10 +43,11 @@ static inline int64_t stage_delta(struct dm_ctx *dm, const char *name)
 static inline void stage_teardown(struct __test_metadata *_metadata,
 				  struct dm_ctx *dm)
 {
-	if (dm->counters) {
-		EXPECT_EQ(0, stage_delta(dm, "vram_resident_pages")) {
-			TH_LOG("device %d: pages left behind", dm->index);
-		}
+	int64_t left = stage_delta(dm, "vram_resident_pages");
+
+	EXPECT_EQ(0, left) {
+		TH_LOG("device %d: %lld more pages resident than at the start",
+		       dm->index, (long long)left);
 	}
 	dm_teardown(_metadata, dm);
 }
