@@ -242,15 +242,21 @@ int dm_zram_on(struct dm_zram *z, __u64 bytes)
 	return ret;
 }
 
+int dm_swap_stop(const struct dm_zram *z)
+{
+	return swapoff(z->dev) ? -errno : 0;
+}
+
 int dm_zram_off(struct dm_zram *z)
 {
 	char text[16];
-	int ret = 0;
+	int ret;
 
 	if (z->id < 0)
 		return 0;
-	if (swapoff(z->dev) && errno != EINVAL)
-		ret = -errno;
+	ret = dm_swap_stop(z);
+	if (ret == -EINVAL)
+		ret = 0;
 	snprintf(text, sizeof(text), "%d", z->id);
 	if (!ret)
 		ret = dm_write_file("/sys/class/zram-control/hot_remove",

@@ -139,6 +139,14 @@ struct dm_zram {
 int dm_zram_on(struct dm_zram *z, __u64 bytes);
 
 /**
+ * dm_swap_stop() - stop swapping on a device and keep it as a plain disk
+ * @z: device
+ *
+ * Return: 0 or a negative errno.
+ */
+int dm_swap_stop(const struct dm_zram *z);
+
+/**
  * dm_zram_off() - stop swapping on a device and remove it
  * @z: device, may be one that dm_zram_on() failed on
  *

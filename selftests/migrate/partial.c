@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The destination page cannot be had: what did not move is where it was, with
+ * its bytes, the rest moved, the answer says how many, and the next attempt
+ * succeeds.
+ */
+#include "dm_harness.h"
+
+#define NPAGES	64UL
+
+DM_FIXTURE(migrate);
+
+/* To the device: exactly one page stays behind. */
+TEST_F(migrate, no_device_page)
+{
+	struct hmm_dmirror_cmd res;
+	struct dm_buf b;
+
+	ASSERT_EQ(0, dm_buf_anon(&b, NPAGES, DM_BUF_SMALL));
+	dm_fill(b.ptr, NPAGES, b.ptr, 1, DM_CPU);
+	ASSERT_EQ(0, dm_flags(self->dm.fd, HMM_DMIRROR_FLAG_FAIL_ALLOC));
+	EXPECT_EQ(-ENOENT, dm_to_dev(self->dm.fd, b.ptr, NPAGES, b.mirror,
+				     &res));
+	EXPECT_EQ(NPAGES - 1, dm_count(self->dm.fd, b.ptr, NPAGES,
+				       DM_ON_DEV));
+	EXPECT_EQ(1, dm_count(self->dm.fd, b.ptr, NPAGES, DM_SYS));
+	if (dm_ours())
+		EXPECT_EQ(NPAGES - 1, res.cpages);
+	EXPECT_MOVED(&self->dm, "migrate_in_pages", NPAGES - 1);
+	EXPECT_MOVED(&self->dm, "migrate_in_failed_pages", 1);
+
+	EXPECT_EQ(0, dm_to_dev(self->dm.fd, b.ptr, NPAGES, b.mirror, &res));
+	EXPECT_EQ(NPAGES, res.cpages);
+	EXPECT_ALL(self->dm.fd, b.ptr, NPAGES, DM_ON_DEV);
+	EXPECT_TAGS(b.mirror, NPAGES, b.ptr, 1, DM_CPU);
+	EXPECT_TAGS(b.ptr, NPAGES, b.ptr, 1, DM_CPU);
+	dm_buf_free(&b);
+}
+
+/* Back to the system by request: at least one page stays, nothing is lost. */
+TEST_F(migrate, no_system_page)
+{
+	struct hmm_dmirror_cmd res;
+	struct dm_buf b;
+	long back;
+	int ret;
+
+	if (!dm_ours())
+		SKIP(return, "test_hmm corrupts memory here");
+	ASSERT_EQ(0, dm_buf_anon(&b, NPAGES, DM_BUF_SMALL));
+	dm_fill(b.ptr, NPAGES, b.ptr, 1, DM_CPU);
+	ASSERT_EQ(0, dm_to_dev(self->dm.fd, b.ptr, NPAGES, b.mirror, &res));
+	ASSERT_EQ(0, dm_flags(self->dm.fd, HMM_DMIRROR_FLAG_FAIL_ALLOC));
+	ret = dm_to_sys(self->dm.fd, b.ptr, NPAGES, &res);
+	EXPECT_EQ(-ENOMEM, ret);
+	back = dm_count(self->dm.fd, b.ptr, NPAGES, DM_SYS);
+	EXPECT_LT(back, (long)NPAGES);
+	EXPECT_EQ(back, res.cpages);
+	EXPECT_EQ(NPAGES - back, dm_count(self->dm.fd, b.ptr, NPAGES,
+					  DM_ON_DEV));
+	EXPECT_EQ(0, dm_to_sys(self->dm.fd, b.ptr, NPAGES, &res));
+	EXPECT_EQ(NPAGES - back, res.cpages);
+	EXPECT_ALL(self->dm.fd, b.ptr, NPAGES, DM_SYS);
+	EXPECT_TAGS(b.ptr, NPAGES, b.ptr, 1, DM_CPU);
+	dm_buf_free(&b);
+}
+
+/* A CPU fault that finds no page once is tried again and then succeeds. */
+TEST_F(migrate, no_page_for_cpu_fault)
+{
+	struct dm_buf b;
+
+	if (self->dm.coherent)
+		SKIP(return, "the CPU does not fault on coherent memory");
+	ASSERT_EQ(0, dm_buf_anon(&b, NPAGES, DM_BUF_SMALL));
+	dm_fill(b.ptr, NPAGES, b.ptr, 1, DM_CPU);
+	ASSERT_EQ(0, dm_to_dev(self->dm.fd, b.ptr, NPAGES, b.mirror, NULL));
+	ASSERT_EQ(0, dm_flags(self->dm.fd, HMM_DMIRROR_FLAG_FAIL_ALLOC));
+	EXPECT_TAGS(b.ptr, NPAGES, b.ptr, 1, DM_CPU);
+	EXPECT_ALL(self->dm.fd, b.ptr, NPAGES, DM_SYS);
+	dm_buf_free(&b);
+}
+
+TEST_HARNESS_MAIN
