@@ -68,6 +68,12 @@ static const struct mmu_interval_notifier_ops dmirror_leaf_ops = {
 	.invalidate = dmirror_leaf_invalidate,
 };
 
+/* In one place, so that all leaves have one lock class. */
+static void dmirror_leaf_lock_init(struct dmirror_leaf *leaf)
+{
+	mutex_init(&leaf->lock);
+}
+
 static struct dmirror_leaf *dmirror_leaf_create(struct dmirror_client *client,
 						unsigned long base)
 {
@@ -78,7 +84,7 @@ static struct dmirror_leaf *dmirror_leaf_create(struct dmirror_client *client,
 	if (!leaf)
 		return ERR_PTR(-ENOMEM);
 
-	mutex_init(&leaf->lock);
+	dmirror_leaf_lock_init(leaf);
 	leaf->client = client;
 	leaf->base = base;
 	dmirror_pt_init(&leaf->pt);
@@ -243,10 +249,41 @@ void dmirror_mirror_fini(struct dmirror_client *client)
 	mmdrop(client->mm);
 }
 
+/*
+ * Invalidations run inside reclaim: tell lockdep at once that leaf->lock does,
+ * so that an allocation under it is found on the first run and not in the first
+ * shortage of memory.
+ */
+static int dmirror_mirror_prime_lockdep(void)
+{
+	struct dmirror_leaf *leaf;
+
+	if (!IS_ENABLED(CONFIG_LOCKDEP))
+		return 0;
+	leaf = kmem_cache_alloc(dmirror_leaf_cache, GFP_KERNEL);
+	if (!leaf)
+		return -ENOMEM;
+	dmirror_leaf_lock_init(leaf);
+	fs_reclaim_acquire(GFP_KERNEL);
+	mutex_lock(&leaf->lock);
+	mutex_unlock(&leaf->lock);
+	fs_reclaim_release(GFP_KERNEL);
+	mutex_destroy(&leaf->lock);
+	kmem_cache_free(dmirror_leaf_cache, leaf);
+	return 0;
+}
+
 int dmirror_mirror_module_init(void)
 {
+	int ret;
+
 	dmirror_leaf_cache = KMEM_CACHE(dmirror_leaf, SLAB_ACCOUNT);
-	return dmirror_leaf_cache ? 0 : -ENOMEM;
+	if (!dmirror_leaf_cache)
+		return -ENOMEM;
+	ret = dmirror_mirror_prime_lockdep();
+	if (ret)
+		kmem_cache_destroy(dmirror_leaf_cache);
+	return ret;
 }
 
 void dmirror_mirror_module_exit(void)

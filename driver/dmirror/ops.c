@@ -140,16 +140,17 @@ int dmirror_op_migrate_in(struct dmirror_op *op)
 		return ret;
 
 	ret = dmirror_op_migrate(op, dmirror_migrate_in, &moved, &stop);
-	if (!ret)
-		ret = dmirror_op_access_entered(op, false);
-	/* Last, so that the answer is not older than it must be. */
+	/* Not what was moved: some of it may have left again meanwhile. */
 	err = dmirror_op_resident(op->client, op->start, stop, &resident);
-	op->done = resident;
-	op->faults = 0;
 	if (!ret)
 		ret = err;
 	if (!ret && resident < (op->end - op->start) >> PAGE_SHIFT)
 		ret = -ENOENT;
+	/* A read of what is elsewhere would fetch it, so only if all is here. */
+	if (!ret)
+		ret = dmirror_op_access_entered(op, false);
+	op->done = resident;
+	op->faults = 0;
 	dmirror_mirror_exit(op->client);
 	return ret;
 }
