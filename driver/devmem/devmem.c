@@ -234,13 +234,29 @@ static bool order_possible(const struct hmm_devmem *devmem, unsigned int order)
 	       devmem->pagemap.type == MEMORY_DEVICE_PRIVATE;
 }
 
-/* Nobody can raise a page's count from 0, so this answer is good to act on. */
-static bool pages_idle(struct page *page, unsigned long nr)
+/*
+ * An idle page has no reference, but neither has a later page of a large folio.
+ * What was one once keeps pointing at its former head, which may be anything
+ * by now: only a head in use that still reaches this far counts.
+ */
+static bool page_idle(const struct page *page)
+{
+	const struct folio *folio = page_folio(page);
+
+	if (page_ref_count(page))
+		return false;
+	if (!PageTail(page) || !folio_ref_count(folio))
+		return true;
+	return page_to_pfn(page) - folio_pfn(folio) >= folio_nr_pages(folio);
+}
+
+/* A driver that is wrong about its idle pages is told so, not crashed. */
+static bool pages_idle(const struct page *page, unsigned long nr)
 {
 	unsigned long i;
 
 	for (i = 0; i < nr; i++)
-		if (page_ref_count(page + i))
+		if (!page_idle(page + i))
 			return false;
 	return true;
 }

@@ -34,6 +34,9 @@ int hmm_devmem_region_search(struct hmm_devmem_region *region,
 		return -EINVAL;
 	if (!IS_ENABLED(CONFIG_DEVICE_PRIVATE))
 		return -EOPNOTSUPP;
+	/* Some kernels lose their way when the size exceeds the space. */
+	if (size > iomem_resource.end)
+		return -ERANGE;
 
 	res = request_free_mem_region(&iomem_resource, ALIGN(size, section),
 				      region->name);

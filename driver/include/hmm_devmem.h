@@ -231,7 +231,8 @@ static inline void *hmm_devmem_owner(const struct hmm_devmem *devmem)
 /**
  * hmm_devmem_page_set_drvdata - attach a value to a page
  * @page: a page of a region; the first one if it is part of a large folio
- * @data: the value; kept while the page is idle, too
+ * @data: the value; kept while the page is idle, too, but lost by a page that
+ *	becomes part of a large folio without being its first
  *
  * Context: Any; the driver serialises.
  */

@@ -83,7 +83,9 @@ struct page *dt_page_get(struct dt_region *region, unsigned long offset,
 					   order);
 
 	page = hmm_devmem_page_get(devmem, devmem->pfn_first + offset, order);
-	if (IS_ERR(page) && inside)
+	if (!IS_ERR(page))
+		hmm_devmem_page_set_drvdata(page, 0);
+	else if (inside)
 		mark(region, offset, nr, false);
 	return page;
 }
@@ -249,15 +251,16 @@ static void evict_batch(struct dt_region *region, unsigned long *src,
 	memset(dst, 0, n * sizeof(*dst));
 	migrate_device_range(src, pfn, n);
 	for (i = 0; i < n; i++) {
-		struct page *to;
+		struct page *to, *from = migrate_pfn_to_page(src[i]);
 
-		if (!(src[i] & MIGRATE_PFN_MIGRATE))
+		/* A page somebody merely holds has nothing to move. */
+		if (!(src[i] & MIGRATE_PFN_MIGRATE) || !content(region, from))
 			continue;
 		to = alloc_page(GFP_HIGHUSER_MOVABLE);
 		if (!to)
 			continue;
 		lock_page(to);
-		copy_highpage(to, content(region, migrate_pfn_to_page(src[i])));
+		copy_highpage(to, content(region, from));
 		dst[i] = migrate_pfn(page_to_pfn(to)) |
 			 (src[i] & MIGRATE_PFN_WRITE);
 	}
