@@ -176,6 +176,21 @@ TEST_F(thp_order, unaligned_range)
 	dm_buf_free(&big);
 }
 
+/* A few small pages of the device in use do not keep a large one from going. */
+TEST_F(thp_order, beside_small_pages)
+{
+	struct dm_buf few;
+
+	NEEDS_WHOLE();
+	ASSERT_EQ(0, dm_buf_anon(&few, 10, DM_BUF_SMALL));
+	dm_fill(few.ptr, 10, few.ptr, 1, DM_CPU);
+	ASSERT_TO_DEV(self->dm.fd, &few, 1, DM_CPU);
+	ASSERT_WHOLE_TO_DEV(&self->b, 1, DM_CPU);
+	ASSERT_COUNTED("large_in", 1);
+	ASSERT_COUNTED("large_fallbacks", 0);
+	dm_buf_free(&few);
+}
+
 /* No room for a large page on the device: small ones instead, all of them. */
 TEST_F(thp_order, no_large_page_there)
 {

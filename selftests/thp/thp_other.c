@@ -185,7 +185,7 @@ TEST_F(thp_other, hugetlb)
 {
 	static const char pool[] = "/proc/sys/vm/nr_hugepages";
 	struct hmm_dmirror_cmd res;
-	uint64_t old = 0;
+	__u64 old = 0;
 
 	ASSERT_EQ(0, dm_read_u64(pool, &old));
 	if (old < 2)
