@@ -16,7 +16,7 @@
 #include "scene.h"
 
 #define NPAGES		16
-#define RUN_MS		15000
+#define RUN_MS		5000
 #define SPINS		2000000
 
 struct world {
