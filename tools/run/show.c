@@ -13,24 +13,24 @@
  * compressed swap device, and works through its memory in windows.
  */
 #include <errno.h>
-#include <inttypes.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <kselftest.h>	/* __printf */
 #include <dmirror.h>
 
-#define MIB			(1UL << 20)
+#define MIB			(1024UL * 1024)
 #define PAGES_PER_MIB		(MIB / DM_PAGE)
 #define WINDOW_MIB		8
 #define REWRITTEN_PART		16	/* the device rewrites 1/16 of it */
 #define SPECIAL_TYPES		24	/* pagemap types below it are swap areas */
 
-/* Who wrote a page last. */
-#define FROM_CPU		1, DM_CPU
-#define FROM_DEVICE		2, DM_DEV
+/* Generations of the data: as the process wrote it, as the device did. */
+#define GEN_CPU			1
+#define GEN_DEV			2
 
 struct show {
 	int		fd;
@@ -48,7 +48,7 @@ struct show {
 	unsigned long	rewritten;
 	unsigned long	left_behind;
 	unsigned long	wrong;
-	double		fill_s, move_s, rewrite_s, read_s;
+	double		fill_s, swap_in_s, move_s, rewrite_s, read_s;
 };
 
 static double now(void)
@@ -59,7 +59,7 @@ static double now(void)
 	return t.tv_sec + t.tv_nsec / 1e9;
 }
 
-static void __attribute__((format(printf, 3, 4)))
+static void __printf(3, 4)
 require(struct show *s, bool ok, const char *fmt, ...)
 {
 	va_list args;
@@ -132,7 +132,7 @@ static void rewrite_on_device(struct show *s, const __u8 *at)
 	double start;
 	int ret;
 
-	dm_fill(s->buf.mirror, n, at, FROM_DEVICE);
+	dm_fill(s->buf.mirror, n, at, GEN_DEV, DM_DEV);
 	start = now();
 	ret = dm_write(s->fd, at, n, s->buf.mirror, NULL);
 	s->rewrite_s += now() - start;
@@ -140,28 +140,44 @@ static void rewrite_on_device(struct show *s, const __u8 *at)
 	s->rewritten += n;
 }
 
+static void check(struct show *s, const __u8 *at, unsigned long n,
+		  unsigned int generation, unsigned int writer)
+{
+	struct dm_bad bad = { 0 };
+	char text[DM_MSG];
+
+	dm_verify(at, n, at, generation, writer, &bad);
+	require(s, !bad.bad_pages, "%lu pages wrong: %s", bad.bad_pages,
+		dm_bad_str(&bad, text));
+	s->wrong += bad.bad_pages;
+}
+
+/* A device does not reach into swap: the process brings its data in first. */
+static void read_from_swap(struct show *s, const __u8 *at)
+{
+	double start = now();
+
+	check(s, at, s->window, GEN_CPU, DM_CPU);
+	s->swap_in_s += now() - start;
+}
+
 /* Reading through the CPU is what brings the pages back. */
 static void read_back(struct show *s, const __u8 *at)
 {
 	unsigned long n = s->window / REWRITTEN_PART;
-	struct dm_bad cpu = { 0 }, dev = { 0 };
 	double start = now();
-	char text[DM_MSG];
-	bool ok;
 
-	ok = !dm_verify(at, n, at, FROM_DEVICE, &dev);
-	require(s, ok, "data the device wrote: %s", dm_bad_str(&dev, text));
-	ok = !dm_verify(at + n * DM_PAGE, s->window - n, at + n * DM_PAGE,
-			FROM_CPU, &cpu);
-	require(s, ok, "data the process wrote: %s", dm_bad_str(&cpu, text));
+	check(s, at, n, GEN_DEV, DM_DEV);
+	check(s, at + n * DM_PAGE, s->window - n, GEN_CPU, DM_CPU);
 	s->read_s += now() - start;
-	s->wrong += dev.bad_pages + cpu.bad_pages;
 }
 
 static void one_window(struct show *s, const __u8 *at)
 {
 	unsigned long by_device, by_pagemap;
 
+	if (s->limited)
+		read_from_swap(s, at);
 	move_in(s, at);
 	rewrite_on_device(s, at);
 	read_back(s, at);
@@ -172,7 +188,7 @@ static void one_window(struct show *s, const __u8 *at)
 static void report_counters(struct show *s)
 {
 	struct dm_stats after;
-	__s64 faults, pages;
+	__s64 faults, pages, in;
 
 	if (dm_stats_read(0, &after)) {
 		require(s, false, "the driver's counters cannot be read");
@@ -180,12 +196,13 @@ static void report_counters(struct show *s)
 	}
 	faults = dm_stat_delta(&s->before, &after, "cpu_faults");
 	pages = dm_stat_delta(&s->before, &after, "cpu_fault_pages");
-	printf("  CPU faults on device pages: %" PRId64 ", which brought back %" PRId64 " pages\n",
-	       (int64_t)faults, (int64_t)pages);
-	printf("  pages evicted because device memory was full: %" PRId64 "\n",
-	       (int64_t)dm_stat_delta(&s->before, &after, "evicted_pages"));
-	require(s, faults > 0 && pages == (__s64)s->moved,
-		"%lu pages went to the device", s->moved);
+	in = dm_stat_delta(&s->before, &after, "migrate_in_pages");
+	printf("  %-44s %7lld, which brought back %lld pages\n",
+	       "CPU faults on device pages", faults, pages);
+	printf("  %-44s %7lld pages\n", "evicted because device memory was full",
+	       dm_stat_delta(&s->before, &after, "evicted_pages"));
+	require(s, faults > 0 && pages == in && in >= (__s64)s->moved,
+		"the driver moved %lld pages in and %lld out", in, pages);
 	require(s, !dm_stats_law(&after, NULL),
 		"the driver's page counts do not add up");
 	require(s, dm_stat(&after, "vram_resident_pages") == 0,
@@ -197,6 +214,8 @@ static void report(struct show *s)
 	unsigned long all = s->buf.npages;
 
 	row("the process writes its data", all, s->fill_s);
+	if (s->limited)
+		row("read by the process, partly from swap", all, s->swap_in_s);
 	row("migrated to the device", s->moved, s->move_s);
 	printf("  %-44s %7lu by the device, %lu by pagemap\n",
 	       "  seen in device memory", s->seen_by_device,
@@ -240,7 +259,7 @@ static void work(struct show *s)
 	unsigned long done;
 	double start = now();
 
-	dm_fill(s->buf.ptr, s->buf.npages, s->buf.ptr, FROM_CPU);
+	dm_fill(s->buf.ptr, s->buf.npages, s->buf.ptr, GEN_CPU, DM_CPU);
 	s->fill_s = now() - start;
 	for (done = 0; done < s->buf.npages; done += s->window)
 		one_window(s, s->buf.ptr + done * DM_PAGE);
@@ -268,7 +287,7 @@ static void work_in_cgroup(struct show *s, unsigned long mib, unsigned long limi
 	work(s);
 	dm_cg_read(&cg, "memory.swap.peak", &swap);
 	dm_cg_key(&cg, "memory.events", "oom_kill", &killed);
-	printf("  swap in use at most: %llu MiB\n", (unsigned long long)swap / MIB);
+	printf("  %-44s %7llu MiB\n", "swap in use at most", swap / MIB);
 	require(s, swap > 0, "the group was large enough, nothing was swapped");
 	require(s, killed == 0, "the group ran out of memory");
 	dm_buf_free(&s->buf);
