@@ -1,0 +1,305 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Unloading the driver: refused while a file is open, otherwise it takes every
+ * page of every process back to system memory first, and leaves nothing of
+ * itself behind. Owns its buffers and children, and the module for the time of
+ * a test; no locks.
+ */
+#define _GNU_SOURCE
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+
+#include "teardown.h"
+
+FIXTURE(td_unload) {
+	struct td td;
+	struct dm_buf b, huge;
+};
+
+FIXTURE_SETUP(td_unload)
+{
+	TD_SETUP(&self->td);
+	TD_RELOAD("vram_mb=16");
+	ASSERT_EQ(0, dm_buf_anon(&self->b, SMALL_PAGES, DM_BUF_SMALL));
+	dm_fill(self->b.ptr, SMALL_PAGES, self->b.ptr, 1, DM_CPU);
+}
+
+FIXTURE_TEARDOWN(td_unload)
+{
+	dm_buf_free(&self->b);
+	dm_buf_free(&self->huge);
+	td_restore(_metadata, &self->td);
+}
+
+/* All of /proc/iomem; the caller frees it. */
+static char *iomem(void)
+{
+	size_t len = 256 * 1024;
+	char *text = malloc(len);
+
+	if (text && dm_read_file("/proc/iomem", text, len) < 0) {
+		free(text);
+		return NULL;
+	}
+	return text;
+}
+
+/* Refused while a file is open, and the file goes on working. */
+TEST_F(td_unload, refused_while_open)
+{
+	int fd = dm_open(DM_PRIVATE0);
+
+	ASSERT_LE(0, fd);
+	ASSERT_TO_DEV(fd, &self->b, 1, DM_CPU);
+	ASSERT_EQ(-EAGAIN, mc_unload(MC_DMIRROR));
+	ASSERT_EQ(-EAGAIN, mc_unload(MC_DEVMEM));
+	ASSERT_TRUE(mc_loaded(MC_DMIRROR));
+	ASSERT_ALL(fd, self->b.ptr, SMALL_PAGES, DM_ON_DEV);
+	ASSERT_DEV_READS(fd, &self->b, 1, DM_CPU);
+	ASSERT_EQ(0, close(fd));
+	/* Nobody has a file: only now, and with pages resident. */
+	ASSERT_EQ(0, mc_unload(MC_DMIRROR));
+	ASSERT_FALSE(mc_loaded(MC_DMIRROR));
+	ASSERT_HOME(&self->b, 1, DM_CPU);
+}
+
+/* A mapping of the node counts as a user as well. */
+TEST_F(td_unload, refused_while_mapped)
+{
+	int fd = dm_open(DM_PRIVATE0);
+	uint8_t *p;
+
+	ASSERT_LE(0, fd);
+	p = mmap(NULL, DM_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	ASSERT_NE(MAP_FAILED, p);
+	ASSERT_EQ(0, close(fd));
+	p[0] = 1;
+	ASSERT_EQ(-EAGAIN, mc_unload(MC_DMIRROR));
+	ASSERT_EQ(0, munmap(p, DM_PAGE));
+	ASSERT_EQ(0, mc_unload(MC_DMIRROR));
+}
+
+/*
+ * A live process with small and huge pages on both devices and no file open:
+ * unloading brings everything home, what was written by the device included.
+ */
+TEST_F(td_unload, resident_pages)
+{
+	int fd = dm_open(DM_PRIVATE0), fd1 = dm_open(DM_PRIVATE1);
+
+	ASSERT_LE(0, fd);
+	ASSERT_LE(0, fd1);
+	ASSERT_EQ(0, dm_buf_anon(&self->huge, DM_2M_PAGES, DM_BUF_THP));
+	dm_fill(self->huge.ptr, DM_2M_PAGES, self->huge.ptr, 1, DM_CPU);
+	ASSERT_TO_DEV(fd, &self->b, 1, DM_CPU);
+	ASSERT_DEV_WRITES(fd, &self->b, 2, DM_DEV);
+	ASSERT_TO_DEV(fd1, &self->huge, 1, DM_CPU);
+	ASSERT_EQ(0, close(fd));
+	ASSERT_EQ(0, close(fd1));
+	ASSERT_NE(0, td_all_home(&self->b));
+	ASSERT_NE(0, td_all_home(&self->huge));
+	ASSERT_EQ(0, mc_down(true));
+	ASSERT_HOME(&self->b, 2, DM_DEV);
+	ASSERT_HOME(&self->huge, 1, DM_CPU);
+	/* And again with the next life of the module. */
+	ASSERT_EQ(0, mc_up("vram_mb=16"));
+	fd = dm_open(DM_PRIVATE0);
+	ASSERT_LE(0, fd);
+	ASSERT_TO_DEV(fd, &self->b, 2, DM_DEV);
+	ASSERT_EQ(0, close(fd));
+}
+
+/* Pages shared with a child, of which the opener is dead. */
+TEST_F(td_unload, pages_of_an_heir)
+{
+	struct sc_sync ready, go;
+	pid_t opener, heir;
+	int status[2];
+
+	ASSERT_EQ(0, sc_sync_init(&ready));
+	ASSERT_EQ(0, sc_sync_init(&go));
+	ASSERT_EQ(0, pipe(status));
+	opener = fork();
+	ASSERT_LE(0, opener);
+	if (!opener) {
+		int fd = dm_open(DM_PRIVATE0), ret = 0;
+
+		if (fd < 0 || dm_to_dev(fd, self->b.ptr, SMALL_PAGES,
+					self->b.mirror, NULL))
+			_exit(1);
+		heir = fork();
+		if (!heir) {
+			close(fd);
+			sc_post(&ready);
+			ret = sc_wait(&go) || td_all_home(&self->b) ||
+			      dm_verify(self->b.ptr, SMALL_PAGES, self->b.ptr,
+					1, DM_CPU, NULL);
+			if (write(status[1], &ret, sizeof(ret)) != sizeof(ret))
+				_exit(1);
+		}
+		_exit(0);
+	}
+	ASSERT_EQ(0, sc_reap(opener));
+	ASSERT_EQ(0, sc_wait(&ready));
+	ASSERT_NE(0, td_all_home(&self->b));
+	ASSERT_EQ(0, mc_unload(MC_DMIRROR));
+	sc_post(&go);
+	ASSERT_EQ(sizeof(opener), read(status[0], &opener, sizeof(opener)));
+	ASSERT_EQ(0, opener);
+	ASSERT_HOME(&self->b, 1, DM_CPU);
+	sc_sync_fini(&ready);
+	sc_sync_fini(&go);
+}
+
+/* Pages a device holds exclusively are given back by closing and unloading. */
+TEST_F(td_unload, exclusive_pages)
+{
+	int fd = dm_open(DM_PRIVATE0);
+
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, dm_exclusive(fd, self->b.ptr, SMALL_PAGES, self->b.mirror,
+				  NULL));
+	ASSERT_EQ(0, close(fd));
+	ASSERT_EQ(0, mc_down(true));
+	ASSERT_TAGS(self->b.ptr, SMALL_PAGES, self->b.ptr, 1, DM_CPU);
+}
+
+/* Unloading right after the death of a process that had pages there. */
+TEST_F(td_unload, after_process_death)
+{
+	struct sc_sync ready;
+	pid_t pid;
+	int i, fd;
+
+	ASSERT_EQ(0, sc_sync_init(&ready));
+	for (i = 0; i < 10; i++) {
+		ASSERT_EQ(0, mc_up("vram_mb=16"));
+		pid = fork();
+		ASSERT_LE(0, pid);
+		if (!pid) {
+			prctl(PR_SET_PDEATHSIG, SIGKILL);
+			fd = dm_open(DM_PRIVATE0);
+			/* Its own copy of the pages. */
+			dm_fill(self->b.ptr, SMALL_PAGES, self->b.ptr, 3,
+				DM_CHILD);
+			if (fd < 0 || dm_to_dev(fd, self->b.ptr, SMALL_PAGES,
+						self->b.mirror, NULL) ||
+			    sc_post(&ready))
+				_exit(1);
+			for (;;)
+				pause();
+		}
+		ASSERT_EQ(0, sc_wait(&ready));
+		kill(pid, SIGKILL);
+		ASSERT_EQ(128 + SIGKILL, sc_reap(pid));
+		ASSERT_EQ(0, mc_unload(MC_DMIRROR));
+	}
+	sc_sync_fini(&ready);
+}
+
+/* Let the slab caches forget what they keep for speed. */
+static void shrink_slabs(void)
+{
+	(void)!system("for f in /sys/kernel/slab/*/shrink; do echo 1 >$f; done 2>/dev/null");
+}
+
+static unsigned long mem_free_kb(void)
+{
+	char text[4096], *p;
+
+	dm_write_file("/proc/sys/vm/drop_caches", "3");
+	if (dm_read_file("/proc/meminfo", text, sizeof(text)) < 0)
+		return 0;
+	p = strstr(text, "MemFree:");
+	return p ? strtoul(p + 8, NULL, 10) : 0;
+}
+
+/* What one load and unload may leave behind: nothing that adds up. */
+struct residue {
+	long		kmalloc, own;
+	unsigned long	free_kb;
+};
+
+static void measure(struct residue *r)
+{
+	shrink_slabs();
+	r->kmalloc = mc_slab_objs("kmalloc-");
+	r->own = mc_slab_objs("hmm_") + mc_slab_objs("dmirror_");
+	r->free_kb = mem_free_kb();
+}
+
+/* One life of the module, with a part of both buffers left on its device. */
+static int one_cycle(struct dm_buf *b, struct dm_buf *huge, int i)
+{
+	static const char *const params[] = {
+		"vram_mb=16", "vram_mb=8 fault_around_kb=4",
+		"vram_mb=16 fault_around_kb=2048",
+	};
+	struct dm_stats s;
+	int fd;
+
+	if (mc_up(params[i % 3]))
+		return 1;
+	/* Every life begins with an empty device. */
+	if (dm_stats_read(DM_PRIVATE0, &s) || dm_stats_idle(&s, NULL) ||
+	    dm_stat(&s, "migrate_in_pages"))
+		return 2;
+	fd = dm_open(i & 1 ? DM_PRIVATE1 : DM_PRIVATE0);
+	if (fd < 0)
+		return 3;
+	if (dm_to_dev(fd, b->ptr, b->npages, b->mirror, NULL) ||
+	    dm_all(fd, b->ptr, b->npages, DM_ON_DEV, NULL))
+		return 4;
+	if (dm_to_dev(fd, huge->ptr, huge->npages, huge->mirror, NULL))
+		return 5;
+	close(fd);
+	if (mc_down(true))
+		return 6;
+	if (td_all_home(b) || td_all_home(huge) ||
+	    dm_verify(b->ptr, b->npages, b->ptr, 1, DM_CPU, NULL) ||
+	    dm_verify(huge->ptr, huge->npages, huge->ptr, 1, DM_CPU, NULL))
+		return 7;
+	return 0;
+}
+
+/*
+ * Fifty times loaded and unloaded with pages resident: /proc/iomem is as
+ * before, no slab cache of ours is left, general slab objects and free memory
+ * do not drift.
+ */
+TEST_F_TIMEOUT(td_unload, fifty_cycles, 600)
+{
+	struct residue early = { 0 }, late;
+	char *before, *after;
+	int i;
+
+	ASSERT_EQ(0, dm_buf_anon(&self->huge, DM_2M_PAGES, DM_BUF_THP));
+	dm_fill(self->huge.ptr, DM_2M_PAGES, self->huge.ptr, 1, DM_CPU);
+	ASSERT_EQ(0, mc_down(true));
+	before = iomem();
+	ASSERT_NE(NULL, before);
+	for (i = 0; i < 50; i++) {
+		ASSERT_EQ(0, one_cycle(&self->b, &self->huge, i)) {
+			TH_LOG("cycle %d", i);
+		}
+		if (i == 9)
+			measure(&early);
+	}
+	measure(&late);
+	after = iomem();
+	ASSERT_NE(NULL, after);
+	ASSERT_EQ(0, strcmp(before, after));
+	TH_LOG("10 to 50 cycles: kmalloc objects %ld to %ld, free memory %lu to %lu kB",
+	       early.kmalloc, late.kmalloc, early.free_kb, late.free_kb);
+	ASSERT_EQ(0, late.own);
+	/* One leaked object a cycle would be 40. */
+	ASSERT_GT(early.kmalloc + 40, late.kmalloc);
+	ASSERT_LT(early.free_kb, late.free_kb + 8 * 1024);
+	free(before);
+	free(after);
+}
+
+TEST_HARNESS_MAIN
