@@ -15,27 +15,66 @@
 #include "migrate.h"
 #include "policy.h"
 
+/* Windows up to this many pages need no allocation. */
+#define DMIRROR_FAULT_SMALL	16
+
+/**
+ * struct dmirror_fault_buf - working memory for one fault
+ * @src: one entry per page, in @small or allocated
+ * @dst: likewise
+ * @small: enough for a small window
+ */
+struct dmirror_fault_buf {
+	unsigned long *src;
+	unsigned long *dst;
+	unsigned long small[2 * DMIRROR_FAULT_SMALL];
+};
+
+/*
+ * A fault must not fail for want of working memory: without it the window is a
+ * small one. Returns how many bytes it may have.
+ */
+static unsigned long dmirror_fault_buf_get(struct dmirror_fault_buf *buf,
+					   unsigned long around)
+{
+	unsigned int n = around >> PAGE_SHIFT;
+
+	buf->src = NULL;
+	if (n > DMIRROR_FAULT_SMALL)
+		buf->src = kvmalloc_array(2 * n, sizeof(long),
+					  GFP_KERNEL | __GFP_NOWARN);
+	if (!buf->src) {
+		buf->src = buf->small;
+		n = min_t(unsigned int, n, DMIRROR_FAULT_SMALL);
+	}
+	buf->dst = buf->src + n;
+	return (unsigned long)n << PAGE_SHIFT;
+}
+
+static void dmirror_fault_buf_put(struct dmirror_fault_buf *buf)
+{
+	if (buf->src != buf->small)
+		kvfree(buf->src);
+}
+
 vm_fault_t dmirror_cpu_fault(struct dmirror_device *dev, struct vm_fault *vmf,
 			     unsigned long around)
 {
-	struct dmirror_migrate_buf *buf;
 	struct dmirror_moved moved = { 0 };
+	struct dmirror_fault_buf buf;
 	unsigned long start, end;
 	vm_fault_t ret;
-
-	buf = kvmalloc(sizeof(*buf), GFP_KERNEL);
-	if (!buf)
-		return VM_FAULT_OOM;
 
 	/* No PTE: a whole 2 MiB page is wanted back. */
 	if (COMPAT_LARGE_FOLIOS && !vmf->pte)
 		around = DMIRROR_LEAF_SIZE;
+	around = dmirror_fault_buf_get(&buf, around);
 	dmirror_policy_around(vmf->address, around, vmf->vma->vm_start,
 			      vmf->vma->vm_end, &start, &end);
 
-	ret = dmirror_migrate_fault(dev, vmf, start, end, buf, &moved);
+	ret = dmirror_migrate_fault(dev, vmf, start, end, buf.src, buf.dst, &moved);
 	dmirror_stat_add(&dev->stats, DMIRROR_STAT_CPU_FAULTS, 1);
 	dmirror_stat_add(&dev->stats, DMIRROR_STAT_CPU_FAULT_PAGES, moved.moved);
-	kvfree(buf);
+	dmirror_fault_buf_put(&buf);
 	return ret;
 }

@@ -17,7 +17,7 @@ struct dmirror_reserve;
  * @want: how many, at most DMIRROR_BLOCK_PAGES
  *
  * Who had to wait is served before who comes later. When no more can be
- * evicted, what there is is set aside, be it nothing.
+ * evicted, whatever is there is set aside, be it nothing.
  *
  * Context: process context; no mmap lock, no folio lock.
  * Return: 0, or -EINTR when the caller is being killed (nothing set aside).

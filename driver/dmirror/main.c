@@ -185,7 +185,7 @@ static bool dmirror_params_ok(void)
  */
 static bool dmirror_names_taken(void)
 {
-	struct file *file = filp_open("/dev/" DMIRROR_NAME "0", O_RDWR, 0);
+	struct file *file = filp_open("/dev/" DMIRROR_NAME "0", O_RDWR | O_NONBLOCK, 0);
 
 	if (IS_ERR(file))
 		return false;

@@ -31,7 +31,7 @@
  * struct dmirror_migrate - one window on its way
  * @dev: the device
  * @client: who asked; NULL for a CPU fault
- * @buf: working memory
+ * @reserve: device pages to go to; NULL on the way out
  * @args: what the core is given
  * @urgent: entry that must find a destination, the page of a CPU fault; -1 if
  *	there is none
@@ -42,7 +42,7 @@
 struct dmirror_migrate {
 	struct dmirror_device *dev;
 	struct dmirror_client *client;
-	struct dmirror_migrate_buf *buf;
+	struct dmirror_reserve *reserve;
 	struct migrate_vma args;
 	int urgent;
 	unsigned int tried;
@@ -68,11 +68,9 @@ static void dmirror_migrate_prepare(struct dmirror_migrate *m,
 	m->args.vma = vma;
 	m->args.start = start;
 	m->args.end = end;
-	m->args.src = m->buf->src;
-	m->args.dst = m->buf->dst;
 	m->args.pgmap_owner = m->dev->vram.owner;
 	m->args.flags = flags;
-	memset(m->buf->dst, 0, dmirror_leaf_count(start, end) * sizeof(long));
+	memset(m->args.dst, 0, dmirror_leaf_count(start, end) * sizeof(long));
 	/* Coherent pages are mapped by PTEs only, so large folios are split. */
 	if (m->dev->vram.kind == DMIRROR_PRIVATE)
 		m->args.flags |= COMPAT_MIGRATE_SELECT_COMPOUND;
@@ -140,7 +138,7 @@ static bool dmirror_migrate_in_large(struct dmirror_migrate *m, unsigned int i)
 	unsigned int j;
 
 	if (!dmirror_migrate_inject(m))
-		to = dmirror_vram_take_large(vram, &m->buf->reserve);
+		to = dmirror_vram_take_large(vram, m->reserve);
 	if (!to)
 		return false;
 
@@ -162,7 +160,7 @@ static bool dmirror_migrate_in_small(struct dmirror_migrate *m, unsigned int i,
 	struct page *to = NULL;
 
 	if (!dmirror_migrate_inject(m))
-		to = dmirror_vram_take(vram, &m->buf->reserve, pos);
+		to = dmirror_vram_take(vram, m->reserve, pos);
 	if (!to)
 		return false;
 
@@ -254,7 +252,7 @@ static int dmirror_migrate_in_window(struct dmirror_migrate *m,
 
 	if (!want)
 		return 0;
-	ret = dmirror_evict_reserve(m->dev, &m->buf->reserve, want);
+	ret = dmirror_evict_reserve(m->dev, m->reserve, want);
 	if (ret)
 		return ret;
 
@@ -263,7 +261,7 @@ static int dmirror_migrate_in_window(struct dmirror_migrate *m,
 	trace_dmirror_migrate_in_begin(m->dev->id, start, want,
 				       DMIRROR_REASON_REQUEST, 0, 0);
 	ret = dmirror_migrate_in_once(m, start, end);
-	dmirror_vram_unreserve(&m->dev->vram, &m->buf->reserve);
+	dmirror_vram_unreserve(&m->dev->vram, m->reserve);
 	trace_dmirror_migrate_in_end(m->dev->id, start, want,
 				     DMIRROR_REASON_REQUEST, m->moved,
 				     m->tried - m->moved);
@@ -280,7 +278,9 @@ int dmirror_migrate_in(struct dmirror_client *client, unsigned long start,
 		       struct dmirror_moved *moved)
 {
 	struct dmirror_migrate m = {
-		.dev = client->dev, .client = client, .buf = buf, .urgent = -1,
+		.dev = client->dev, .client = client, .urgent = -1,
+		.reserve = &buf->reserve,
+		.args = { .src = buf->src, .dst = buf->dst },
 	};
 	struct dmirror_vram *vram = &client->dev->vram;
 	int ret, tries = 2;
@@ -434,7 +434,8 @@ int dmirror_migrate_out(struct dmirror_client *client, unsigned long start,
 			struct dmirror_moved *moved)
 {
 	struct dmirror_migrate m = {
-		.dev = client->dev, .client = client, .buf = buf, .urgent = -1,
+		.dev = client->dev, .client = client, .urgent = -1,
+		.args = { .src = buf->src, .dst = buf->dst },
 	};
 	int ret, tries = 2;
 
@@ -449,14 +450,15 @@ int dmirror_migrate_out(struct dmirror_client *client, unsigned long start,
 
 vm_fault_t dmirror_migrate_fault(struct dmirror_device *dev, struct vm_fault *vmf,
 				 unsigned long start, unsigned long end,
-				 struct dmirror_migrate_buf *buf,
+				 unsigned long *src, unsigned long *dst,
 				 struct dmirror_moved *moved)
 {
-	struct dmirror_migrate m = { .dev = dev, .buf = buf };
+	struct dmirror_migrate m = {
+		.dev = dev,
+		.urgent = dmirror_leaf_count(start, vmf->address & PAGE_MASK),
+		.args = { .src = src, .dst = dst, .fault_page = vmf->page },
+	};
 	int ret;
-
-	m.urgent = dmirror_leaf_count(start, vmf->address & PAGE_MASK);
-	m.args.fault_page = vmf->page;
 
 	trace_dmirror_migrate_out_begin(dev->id, start,
 					dmirror_leaf_count(start, end),

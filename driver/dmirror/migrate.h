@@ -77,7 +77,8 @@ int dmirror_migrate_out(struct dmirror_client *client, unsigned long start,
  * @start: first byte of the window to bring back
  * @end: byte after the last; the page lies in the window, the window in the
  *	mapping and in one leaf
- * @buf: working memory
+ * @src: working memory, an entry per page of the window
+ * @dst: likewise
  * @moved: what happened is added to it
  *
  * Context: migrate_to_ram(): mmap lock held for reading, vmf->page referenced
@@ -88,7 +89,7 @@ int dmirror_migrate_out(struct dmirror_client *client, unsigned long start,
  */
 vm_fault_t dmirror_migrate_fault(struct dmirror_device *dev, struct vm_fault *vmf,
 				 unsigned long start, unsigned long end,
-				 struct dmirror_migrate_buf *buf,
+				 unsigned long *src, unsigned long *dst,
 				 struct dmirror_moved *moved);
 
 #endif /* DMIRROR_MIGRATE_H */

@@ -8,7 +8,7 @@
 #include "types.h"
 
 /* Pages described at a time. */
-#define DMIRROR_SNAPSHOT_PAGES	64
+#define DMIRROR_SNAPSHOT_PAGES	512
 
 /**
  * struct dmirror_snapshot - a description of some pages
@@ -21,7 +21,7 @@
 struct dmirror_snapshot {
 	struct dmirror_client *client;
 	struct mmu_interval_notifier notifier;
-	struct mutex lock;
+	struct mutex lock;	/* for @notifier's sequence */
 	unsigned long pfns[DMIRROR_SNAPSHOT_PAGES];
 	u8 prot[DMIRROR_SNAPSHOT_PAGES];
 };

@@ -2,16 +2,40 @@
 /*
  * Counters: see stats.h. Owns the per-CPU arrays; takes no locks.
  */
+#include <linux/array_size.h>
+#include <linux/build_bug.h>
 #include <linux/cpumask.h>
 #include <linux/errno.h>
 
 #include "stats.h"
 
 static const char * const dmirror_stat_names[] = {
-#define X(id, name) [DMIRROR_STAT_##id] = name,
-	DMIRROR_STATS(X)
-#undef X
+	[DMIRROR_STAT_MIGRATE_IN_PAGES] = "migrate_in_pages",
+	[DMIRROR_STAT_MIGRATE_OUT_PAGES] = "migrate_out_pages",
+	[DMIRROR_STAT_MIGRATE_IN_FAILED] = "migrate_in_failed_pages",
+	[DMIRROR_STAT_MIGRATE_OUT_FAILED] = "migrate_out_failed_pages",
+	[DMIRROR_STAT_LARGE_IN] = "large_in",
+	[DMIRROR_STAT_LARGE_OUT] = "large_out",
+	[DMIRROR_STAT_LARGE_FALLBACKS] = "large_fallbacks",
+	[DMIRROR_STAT_FOLIO_SPLITS] = "folio_splits",
+	[DMIRROR_STAT_CPU_FAULTS] = "cpu_faults",
+	[DMIRROR_STAT_CPU_FAULT_PAGES] = "cpu_fault_pages",
+	[DMIRROR_STAT_DEV_FAULTS] = "dev_faults",
+	[DMIRROR_STAT_DEV_FAULT_PAGES] = "dev_fault_pages",
+	[DMIRROR_STAT_DEV_FAULT_RETRIES] = "dev_fault_retries",
+	[DMIRROR_STAT_COW_BREAKS] = "cow_breaks",
+	[DMIRROR_STAT_INVALIDATIONS] = "invalidations",
+	[DMIRROR_STAT_INVALIDATED_PAGES] = "invalidated_pages",
+	[DMIRROR_STAT_INVALIDATIONS_NONBLOCK_FAILED] = "invalidations_nonblock_failed",
+	[DMIRROR_STAT_EVICTIONS] = "evictions",
+	[DMIRROR_STAT_EVICTED_PAGES] = "evicted_pages",
+	[DMIRROR_STAT_EVICT_FAILED] = "evict_failed_pages",
+	[DMIRROR_STAT_EXCLUSIVE_PAGES] = "exclusive_taken_pages",
+	[DMIRROR_STAT_READ_PAGES] = "read_pages",
+	[DMIRROR_STAT_WRITE_PAGES] = "write_pages",
+	[DMIRROR_STAT_LEAVES_PRUNED] = "leaves_pruned",
 };
+static_assert(ARRAY_SIZE(dmirror_stat_names) == DMIRROR_NR_STATS);
 
 int dmirror_stats_init(struct dmirror_stats *stats)
 {

@@ -11,37 +11,61 @@
 #include <linux/percpu.h>
 #include <linux/types.h>
 
-/* One line a counter: enumerator, name. */
-#define DMIRROR_STATS(X) \
-	X(MIGRATE_IN_PAGES, "migrate_in_pages") \
-	X(MIGRATE_OUT_PAGES, "migrate_out_pages") \
-	X(MIGRATE_IN_FAILED, "migrate_in_failed_pages") \
-	X(MIGRATE_OUT_FAILED, "migrate_out_failed_pages") \
-	X(LARGE_IN, "large_in") \
-	X(LARGE_OUT, "large_out") \
-	X(LARGE_FALLBACKS, "large_fallbacks") \
-	X(FOLIO_SPLITS, "folio_splits") \
-	X(CPU_FAULTS, "cpu_faults") \
-	X(CPU_FAULT_PAGES, "cpu_fault_pages") \
-	X(DEV_FAULTS, "dev_faults") \
-	X(DEV_FAULT_PAGES, "dev_fault_pages") \
-	X(DEV_FAULT_RETRIES, "dev_fault_retries") \
-	X(COW_BREAKS, "cow_breaks") \
-	X(INVALIDATIONS, "invalidations") \
-	X(INVALIDATED_PAGES, "invalidated_pages") \
-	X(INVALIDATIONS_NONBLOCK_FAILED, "invalidations_nonblock_failed") \
-	X(EVICTIONS, "evictions") \
-	X(EVICTED_PAGES, "evicted_pages") \
-	X(EVICT_FAILED, "evict_failed_pages") \
-	X(EXCLUSIVE_PAGES, "exclusive_taken_pages") \
-	X(READ_PAGES, "read_pages") \
-	X(WRITE_PAGES, "write_pages") \
-	X(LEAVES_PRUNED, "leaves_pruned")
-
+/**
+ * enum dmirror_stat - what is counted
+ * @DMIRROR_STAT_MIGRATE_IN_PAGES: pages moved to the device
+ * @DMIRROR_STAT_MIGRATE_OUT_PAGES: pages moved back, on request or by a CPU fault
+ * @DMIRROR_STAT_MIGRATE_IN_FAILED: pages that were ready to move in and did not
+ * @DMIRROR_STAT_MIGRATE_OUT_FAILED: likewise out
+ * @DMIRROR_STAT_LARGE_IN: 2 MiB folios given a large place on the device
+ * @DMIRROR_STAT_LARGE_OUT: 2 MiB folios given a large place back
+ * @DMIRROR_STAT_LARGE_FALLBACKS: 2 MiB folios that had to move as small pages
+ * @DMIRROR_STAT_FOLIO_SPLITS: device folios split
+ * @DMIRROR_STAT_CPU_FAULTS: CPU faults on device pages
+ * @DMIRROR_STAT_CPU_FAULT_PAGES: pages brought back by them
+ * @DMIRROR_STAT_DEV_FAULTS: windows the device faulted on
+ * @DMIRROR_STAT_DEV_FAULT_PAGES: pages made accessible by that
+ * @DMIRROR_STAT_DEV_FAULT_RETRIES: faults begun again, the page table had changed
+ * @DMIRROR_STAT_COW_BREAKS: device pages unshared for a device write
+ * @DMIRROR_STAT_INVALIDATIONS: notifications that concerned a leaf
+ * @DMIRROR_STAT_INVALIDATED_PAGES: entries they cleared
+ * @DMIRROR_STAT_INVALIDATIONS_NONBLOCK_FAILED: notifications refused, they might not wait
+ * @DMIRROR_STAT_EVICTIONS: blocks evicted from
+ * @DMIRROR_STAT_EVICTED_PAGES: pages moved out by that
+ * @DMIRROR_STAT_EVICT_FAILED: pages that stayed
+ * @DMIRROR_STAT_EXCLUSIVE_PAGES: pages taken for exclusive access
+ * @DMIRROR_STAT_READ_PAGES: pages the device read
+ * @DMIRROR_STAT_WRITE_PAGES: pages the device wrote
+ * @DMIRROR_STAT_LEAVES_PRUNED: leaves dropped to save memory
+ * @DMIRROR_NR_STATS: how many counters there are
+ *
+ * The names are in stats.c, in the same order.
+ */
 enum dmirror_stat {
-#define X(id, name) DMIRROR_STAT_##id,
-	DMIRROR_STATS(X)
-#undef X
+	DMIRROR_STAT_MIGRATE_IN_PAGES,
+	DMIRROR_STAT_MIGRATE_OUT_PAGES,
+	DMIRROR_STAT_MIGRATE_IN_FAILED,
+	DMIRROR_STAT_MIGRATE_OUT_FAILED,
+	DMIRROR_STAT_LARGE_IN,
+	DMIRROR_STAT_LARGE_OUT,
+	DMIRROR_STAT_LARGE_FALLBACKS,
+	DMIRROR_STAT_FOLIO_SPLITS,
+	DMIRROR_STAT_CPU_FAULTS,
+	DMIRROR_STAT_CPU_FAULT_PAGES,
+	DMIRROR_STAT_DEV_FAULTS,
+	DMIRROR_STAT_DEV_FAULT_PAGES,
+	DMIRROR_STAT_DEV_FAULT_RETRIES,
+	DMIRROR_STAT_COW_BREAKS,
+	DMIRROR_STAT_INVALIDATIONS,
+	DMIRROR_STAT_INVALIDATED_PAGES,
+	DMIRROR_STAT_INVALIDATIONS_NONBLOCK_FAILED,
+	DMIRROR_STAT_EVICTIONS,
+	DMIRROR_STAT_EVICTED_PAGES,
+	DMIRROR_STAT_EVICT_FAILED,
+	DMIRROR_STAT_EXCLUSIVE_PAGES,
+	DMIRROR_STAT_READ_PAGES,
+	DMIRROR_STAT_WRITE_PAGES,
+	DMIRROR_STAT_LEAVES_PRUNED,
 	DMIRROR_NR_STATS
 };
 

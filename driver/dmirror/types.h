@@ -90,12 +90,12 @@ struct dmirror_vram {
 	unsigned long nr_pages;
 	struct page **backing;
 
-	spinlock_t lock;
+	spinlock_t lock;		/* @pool, @users, @dead */
 	struct dmirror_pool pool;
 	unsigned int users;
 	bool dead;
 
-	struct mutex evict_lock;
+	struct mutex evict_lock;	/* @evict_src, @evict_dst */
 	unsigned long *evict_src;
 	unsigned long *evict_dst;
 	atomic_t waiters;
@@ -157,7 +157,7 @@ struct dmirror_client {
  */
 struct dmirror_leaf {
 	struct mmu_interval_notifier notifier;
-	struct mutex lock;
+	struct mutex lock;		/* @pt */
 	struct dmirror_client *client;
 	unsigned long base;
 	struct dmirror_pt pt;

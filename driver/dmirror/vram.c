@@ -144,13 +144,26 @@ struct page *dmirror_vram_take_large(struct dmirror_vram *vram,
 	return dmirror_vram_activate(vram, res, 0, DMIRROR_LEAF_ORDER);
 }
 
+static void dmirror_vram_drop_backing(struct dmirror_vram *vram, unsigned long i)
+{
+	if (!vram->backing || !vram->backing[i])
+		return;
+	__free_page(vram->backing[i]);
+	vram->backing[i] = NULL;
+}
+
 void dmirror_vram_free(struct dmirror_vram *vram, struct page *page,
 		       unsigned int order)
 {
+	unsigned long idx = dmirror_vram_index(vram, page);
 	unsigned long flags;
+	unsigned int i;
 
 	spin_lock_irqsave(&vram->lock, flags);
-	dmirror_pool_free(&vram->pool, dmirror_vram_index(vram, page), 1U << order);
+	dmirror_pool_free(&vram->pool, idx, 1U << order);
+	/* Nothing will live here again, and teardown needs the memory. */
+	for (i = 0; vram->dead && i < 1U << order; i++)
+		dmirror_vram_drop_backing(vram, idx + i);
 	spin_unlock_irqrestore(&vram->lock, flags);
 }
 
@@ -174,9 +187,8 @@ static void dmirror_vram_free_backing(struct dmirror_vram *vram)
 {
 	unsigned long i;
 
-	for (i = 0; vram->backing && i < vram->nr_pages; i++)
-		if (vram->backing[i])
-			__free_page(vram->backing[i]);
+	for (i = 0; i < vram->nr_pages; i++)
+		dmirror_vram_drop_backing(vram, i);
 	kvfree(vram->backing);
 	vram->backing = NULL;
 }
@@ -295,6 +307,20 @@ out_free_tables:
 	return ret;
 }
 
+/* The memory behind free pages is of no more use. */
+static void dmirror_vram_shrink(struct dmirror_vram *vram)
+{
+	unsigned long flags, bit;
+	unsigned int i;
+
+	for (i = 0; i < vram->pool.nr_blocks; i++) {
+		spin_lock_irqsave(&vram->lock, flags);
+		for_each_set_bit(bit, vram->pool.blocks[i].free, DMIRROR_BLOCK_PAGES)
+			dmirror_vram_drop_backing(vram, i * DMIRROR_BLOCK_PAGES + bit);
+		spin_unlock_irqrestore(&vram->lock, flags);
+	}
+}
+
 void dmirror_vram_kill(struct dmirror_vram *vram)
 {
 	unsigned long flags;
@@ -302,6 +328,7 @@ void dmirror_vram_kill(struct dmirror_vram *vram)
 	spin_lock_irqsave(&vram->lock, flags);
 	WRITE_ONCE(vram->dead, true);
 	spin_unlock_irqrestore(&vram->lock, flags);
+	dmirror_vram_shrink(vram);
 }
 
 static bool dmirror_vram_busy(struct dmirror_vram *vram)

@@ -57,6 +57,11 @@ void dmirror_vram_fini(struct dmirror_device *dev);
 /**
  * dmirror_vram_kill() - hand out no more pages
  * @vram: the memory
+ *
+ * The memory behind pages that are free, or become free, returns to the system,
+ * so that evicting the rest finds room.
+ *
+ * Context: process context.
  */
 void dmirror_vram_kill(struct dmirror_vram *vram);
 
