@@ -22,7 +22,13 @@
 #define DT_DEBUGFS	"/sys/kernel/debug/hmm_devmem"
 #define DT_STATE	65536
 
-/* Insert the module that lies next to this program. */
+static inline int dt_unload(void)
+{
+	return syscall(SYS_delete_module, "devmem_test", O_NONBLOCK) ?
+	       -errno : 0;
+}
+
+/* Insert the module that lies next to this program, afresh. */
 static inline int dt_load(const char *params)
 {
 	char path[512];
@@ -35,6 +41,7 @@ static inline int dt_load(const char *params)
 	dirname(path);
 	strncat(path, "/devmem_test.ko", sizeof(path) - strlen(path) - 1);
 
+	dt_unload();
 	ret = mc_loaded(MC_DEVMEM) ? 0 : mc_load(MC_DEVMEM, "");
 	if (ret)
 		return ret;
@@ -44,12 +51,6 @@ static inline int dt_load(const char *params)
 	ret = syscall(SYS_finit_module, fd, params, 0) ? -errno : 0;
 	close(fd);
 	return ret;
-}
-
-static inline int dt_unload(void)
-{
-	return syscall(SYS_delete_module, "devmem_test", O_NONBLOCK) ?
-	       -errno : 0;
 }
 
 static inline int dt_open(void)

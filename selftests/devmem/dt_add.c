@@ -41,8 +41,11 @@ FIXTURE_SETUP(add)
 	ASSERT_GE(self->fd, 0);
 	dt_traces(self->before);
 	ret = dt_cmd(self->fd, "private 1");
-	if (ret == -EOPNOTSUPP)
+	if (ret == -EOPNOTSUPP) {
+		close(self->fd);
+		dt_unload();
 		SKIP(return, "kernel without CONFIG_DEVICE_PRIVATE");
+	}
 	ASSERT_EQ(0, ret);
 	self->section = bytes(self->fd, 0);
 	self->hole = first_byte(self->fd, 0);
@@ -97,6 +100,33 @@ TEST_F(add, sizes)
 			TH_LOG("size %lu", bad[i].size);
 		}
 	}
+}
+
+/* A size that fits the address space as a number, but not between its users. */
+TEST_F(add, address_space)
+{
+	unsigned long top;
+	int bits = 0;
+	char line[256];
+	FILE *f = fopen("/proc/cpuinfo", "r");
+
+	ASSERT_NE(NULL, f);
+	while (!bits && fgets(line, sizeof(line), f))
+		sscanf(line, "address sizes : %d bits physical", &bits);
+	fclose(f);
+	if (!bits)
+		SKIP(return, "the size of physical address space is unknown");
+	top = 1UL << bits;
+	EXPECT_EQ(-ERANGE, dt_cmd(self->fd, "private %lu", top));
+	EXPECT_EQ(-ERANGE, dt_cmd(self->fd, "private %lu",
+				  top - self->section));
+	EXPECT_EQ(-ERANGE, dt_cmd(self->fd, "resource %lu %lu %lu", top,
+				  self->section, DT_DESC));
+	if (bits > 36)
+		SKIP(return, "%d address bits are too many to fill", bits);
+	EXPECT_EQ(-ERANGE, dt_cmd(self->fd, "private %lu", 32UL << 30));
+	EXPECT_EQ(0, dt_cmd(self->fd, "private %lu", 8UL << 30));
+	EXPECT_EQ(8UL << 30, bytes(self->fd, 0));
 }
 
 TEST_F(add, bad_arguments)

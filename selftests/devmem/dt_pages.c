@@ -35,8 +35,11 @@ FIXTURE_SETUP(pages)
 	ASSERT_GE(self->fd, 0);
 	dt_traces(self->before);
 	ret = dt_cmd(self->fd, "private 1");
-	if (ret == -EOPNOTSUPP)
+	if (ret == -EOPNOTSUPP) {
+		close(self->fd);
+		dt_unload();
 		SKIP(return, "kernel without CONFIG_DEVICE_PRIVATE");
+	}
 	ASSERT_EQ(0, ret);
 	self->start = dt_val(self->fd, "first0") * getpagesize();
 	self->len = PAGES * getpagesize();
