@@ -36,6 +36,8 @@ extern void (*kdeps_race)(void *where);
 		kdeps_race(_at);					\
 })
 
+#define BIT(nr)			(1UL << (nr))
+#define BIT_ULL(nr)		(1ULL << (nr))
 #define ARRAY_SIZE(a)		(sizeof(a) / sizeof((a)[0]))
 #define ALIGN_DOWN(x, a)	((x) & ~((a) - 1))
 

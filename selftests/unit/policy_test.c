@@ -55,13 +55,13 @@ static void around(void)
 
 	for (step = 0; step < STEPS * unit_rounds; step++) {
 		unsigned long size = random_size(), lo, hi, addr, start, end;
-		unsigned __int128 first, after;
+		__uint128_t first, after;
 
 		random_span(size, &lo, &hi);
 		addr = lo + unit_random() % (hi - lo);
 		dmirror_policy_around(addr, size, lo, hi, &start, &end);
 
-		first = (unsigned __int128)addr / size * size;
+		first = (__uint128_t)addr / size * size;
 		after = first + size;
 		CHECK_EQ(start, first > lo ? (unsigned long)first : lo);
 		CHECK_EQ(end, after < hi ? (unsigned long)after : hi);
@@ -75,10 +75,10 @@ static void window_end(void)
 
 	for (step = 0; step < STEPS * unit_rounds; step++) {
 		unsigned long size = random_size(), addr, end;
-		unsigned __int128 after;
+		__uint128_t after;
 
 		random_span(size, &addr, &end);
-		after = (unsigned __int128)addr / size * size + size;
+		after = (__uint128_t)addr / size * size + size;
 		CHECK_EQ(dmirror_policy_window_end(addr, end, size),
 			 after < end ? (unsigned long)after : end);
 	}
