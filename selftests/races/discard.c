@@ -8,6 +8,7 @@
  * migration. A canary is migrated right behind, so that it gets whatever
  * device memory the discard has set free.
  */
+#include <sched.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
 
@@ -159,9 +160,11 @@ static int mover(void *arg)
 		DM_PEER);
 	atomic_fetch_add(&w->phase, 1);
 	dm_to_dev(w->dm.fd, w->b.ptr, w->b.npages, w->back, NULL);
-	while (atomic_load(&w->done) != atomic_load(&w->phase))
+	while (atomic_load(&w->done) != atomic_load(&w->phase)) {
 		if (race_over())
 			return 0;
+		sched_yield();
+	}
 	dm_to_dev(w->dm.fd, w->canary.ptr, w->canary.npages, w->canary.mirror,
 		  NULL);
 	w->error = dm_read(w->dm.fd, w->b.ptr, w->b.npages, w->back, NULL);
@@ -179,10 +182,12 @@ static int discarder(void *arg)
 	unsigned int phase, n;
 	int ret;
 
-	while ((phase = atomic_load(&w->phase)) == atomic_load(&w->done))
+	while ((phase = atomic_load(&w->phase)) == atomic_load(&w->done)) {
 		if (race_over())
 			return 0;
-	for (n = race_rand(&w->state) % 2000000; n; n--)
+		sched_yield();
+	}
+	for (n = race_rand(&w->state) % 1000000; n; n--)
 		__asm__ volatile("" ::: "memory");
 	ret = w->discard(w);
 	atomic_store(&w->done, phase);

@@ -8,6 +8,7 @@
  * generation of a page with each write and looks at once whether the page
  * holds exactly that, while other threads keep the pages moving.
  */
+#include <sched.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
 
@@ -17,7 +18,7 @@
 
 #define NPAGES		16
 #define RUN_MS		5000
-#define SPINS		2000000
+#define SPINS		20000
 
 struct world {
 	struct dm_ctx	dm;
@@ -238,9 +239,11 @@ static unsigned int wait_phase(struct world *w)
 	unsigned int n;
 	long spins = 0;
 
-	while (atomic_load(&w->phase) == seen)
+	while (atomic_load(&w->phase) == seen) {
 		if (spins++ > SPINS)
 			return 0;
+		sched_yield();
+	}
 	seen = atomic_load(&w->phase);
 	for (n = race_rand(&state) % 20000; n; n--)
 		__asm__ volatile("" ::: "memory");
