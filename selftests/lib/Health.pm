@@ -92,8 +92,7 @@ sub unrest {
 
 	return "capacity $s->{vram_capacity_pages} but free + resident + in flight = $sum"
 		if $sum != $s->{vram_capacity_pages};
-	for my $n (qw(clients vram_resident_pages vram_inflight_pages
-		      exclusive_pages)) {
+	for my $n (qw(clients vram_resident_pages vram_inflight_pages)) {
 		return "$n is $s->{$n} after the test, want 0" if $s->{$n};
 	}
 	return '';

@@ -100,7 +100,6 @@ int dm_stats_idle(const struct dm_stats *s, char *why)
 {
 	static const char * const zero[] = {
 		"clients", "vram_resident_pages", "vram_inflight_pages",
-		"exclusive_pages",
 	};
 	int ret = dm_stats_law(s, why);
 	unsigned int i;

@@ -74,8 +74,8 @@ int dm_stats_law(const struct dm_stats *s, char *why);
  * @s: counters
  * @why: receives the reason, DM_MSG bytes, may be NULL
  *
- * Return: 0 if the law holds and no client, resident, in-flight or exclusive
- * page is left, else -EBUSY or -EUCLEAN.
+ * Return: 0 if the law holds and no client, resident or in-flight page is
+ * left, else -EBUSY or -EUCLEAN.
  */
 int dm_stats_idle(const struct dm_stats *s, char *why);
 

@@ -9,7 +9,7 @@
 #include <time.h>
 #include "dm_harness.h"
 
-#define GIB	(1UL << 30)
+#define GIB	0x40000000UL
 
 FIXTURE(migrate)
 {

@@ -216,8 +216,12 @@ TEST_F(migrate, readonly_pages)
 	dm_fill(b.ptr, 64, b.ptr, 1, DM_CPU);
 	ASSERT_EQ(0, mprotect(b.ptr, b.size, PROT_READ));
 	ASK(&b, 0);
-	dm_fill(b.mirror, 64, b.ptr, 2, DM_DEV);
-	EXPECT_EQ(-EPERM, dm_write(self->dm.fd, b.ptr, 64, b.mirror, NULL));
+	/* test_hmm makes the kernel warn when asked to write here. */
+	if (dm_ours()) {
+		dm_fill(b.mirror, 64, b.ptr, 2, DM_DEV);
+		EXPECT_EQ(-EPERM, dm_write(self->dm.fd, b.ptr, 64, b.mirror,
+					   NULL));
+	}
 	EXPECT_TAGS(b.ptr, 64, b.ptr, 1, DM_CPU);
 	dm_buf_free(&b);
 }

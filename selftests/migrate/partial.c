@@ -10,24 +10,34 @@
 
 DM_FIXTURE(migrate);
 
-/* To the device: exactly one page stays behind. */
+/*
+ * To the device: one page finds no place. A driver may try it again in the same
+ * request; the answer has to be about what is there in the end.
+ */
 TEST_F(migrate, no_device_page)
 {
 	struct hmm_dmirror_cmd res;
 	struct dm_buf b;
+	long there;
+	int ret;
 
 	ASSERT_EQ(0, dm_buf_anon(&b, NPAGES, DM_BUF_SMALL));
 	dm_fill(b.ptr, NPAGES, b.ptr, 1, DM_CPU);
 	ASSERT_EQ(0, dm_flags(self->dm.fd, HMM_DMIRROR_FLAG_FAIL_ALLOC));
-	EXPECT_EQ(-ENOENT, dm_to_dev(self->dm.fd, b.ptr, NPAGES, b.mirror,
-				     &res));
-	EXPECT_EQ(NPAGES - 1, dm_count(self->dm.fd, b.ptr, NPAGES,
-				       DM_ON_DEV));
-	EXPECT_EQ(1, dm_count(self->dm.fd, b.ptr, NPAGES, DM_SYS));
-	if (dm_ours())
-		EXPECT_EQ(NPAGES - 1, res.cpages);
-	EXPECT_MOVED(&self->dm, "migrate_in_pages", NPAGES - 1);
-	EXPECT_MOVED(&self->dm, "migrate_in_failed_pages", 1);
+	ret = dm_to_dev(self->dm.fd, b.ptr, NPAGES, b.mirror, &res);
+	there = dm_count(self->dm.fd, b.ptr, NPAGES, DM_ON_DEV);
+	EXPECT_GE(there, (long)NPAGES - 1);
+	EXPECT_EQ(NPAGES - there, dm_count(self->dm.fd, b.ptr, NPAGES,
+					   DM_SYS));
+	EXPECT_EQ(there == NPAGES ? 0 : -ENOENT, ret);
+	if (dm_ours()) {
+		EXPECT_EQ(there, res.cpages);
+		/* It did fail once, or this test would prove nothing. */
+		EXPECT_MOVED(&self->dm, "migrate_in_failed_pages", 1);
+		EXPECT_MOVED(&self->dm, "migrate_in_pages", there);
+	} else {
+		EXPECT_EQ(NPAGES - 1, there);
+	}
 
 	EXPECT_EQ(0, dm_to_dev(self->dm.fd, b.ptr, NPAGES, b.mirror, &res));
 	EXPECT_EQ(NPAGES, res.cpages);
@@ -37,7 +47,7 @@ TEST_F(migrate, no_device_page)
 	dm_buf_free(&b);
 }
 
-/* Back to the system by request: at least one page stays, nothing is lost. */
+/* Back to the system by request: nothing is lost, the answer is true. */
 TEST_F(migrate, no_system_page)
 {
 	struct hmm_dmirror_cmd res;
@@ -52,12 +62,12 @@ TEST_F(migrate, no_system_page)
 	ASSERT_EQ(0, dm_to_dev(self->dm.fd, b.ptr, NPAGES, b.mirror, &res));
 	ASSERT_EQ(0, dm_flags(self->dm.fd, HMM_DMIRROR_FLAG_FAIL_ALLOC));
 	ret = dm_to_sys(self->dm.fd, b.ptr, NPAGES, &res);
-	EXPECT_EQ(-ENOMEM, ret);
 	back = dm_count(self->dm.fd, b.ptr, NPAGES, DM_SYS);
-	EXPECT_LT(back, (long)NPAGES);
+	EXPECT_EQ(back == NPAGES ? 0 : -ENOMEM, ret);
 	EXPECT_EQ(back, res.cpages);
 	EXPECT_EQ(NPAGES - back, dm_count(self->dm.fd, b.ptr, NPAGES,
 					  DM_ON_DEV));
+	EXPECT_MOVED(&self->dm, "migrate_out_failed_pages", 1);
 	EXPECT_EQ(0, dm_to_sys(self->dm.fd, b.ptr, NPAGES, &res));
 	EXPECT_EQ(NPAGES - back, res.cpages);
 	EXPECT_ALL(self->dm.fd, b.ptr, NPAGES, DM_SYS);

@@ -19,11 +19,12 @@ static void touch(const void *addr, unsigned long npages)
 }
 
 /* One pass of the device over a range: result, pages and fault stops. */
-#define EXPECT_PASS(call, res, npages, nfaults)		\
+#define EXPECT_PASS(call, result, npages, nfaults)	\
 do {							\
+	struct hmm_dmirror_cmd *_res = &(result);	\
 	EXPECT_EQ(0, call);				\
-	EXPECT_EQ(npages, (res).cpages);		\
-	EXPECT_EQ(nfaults, (res).faults);		\
+	EXPECT_EQ(npages, _res->cpages);		\
+	EXPECT_EQ(nfaults, _res->faults);		\
 } while (0)
 
 /* Memory nobody touched reads as zero, costs one stop, then none. */

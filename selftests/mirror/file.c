@@ -39,7 +39,7 @@ FIXTURE_TEARDOWN(mirror)
 
 /* A file of tagged pages, mapped; tags are for the addresses of the mapping. */
 static void map_file(struct __test_metadata *_metadata,
-		     FIXTURE_DATA(mirror) *self, int fd, int flags)
+		     struct _test_data_mirror *self, int fd, int flags)
 {
 	size_t len = NPAGES * DM_PAGE;
 
@@ -55,13 +55,14 @@ static void map_file(struct __test_metadata *_metadata,
 /* The file holds these tags according to read(2). */
 #define EXPECT_FILE(fd, npages, gen, writer)				\
 do {									\
-	EXPECT_EQ((npages) * DM_PAGE,					\
-		  pread(fd, self->bytes, (npages) * DM_PAGE, 0));	\
-	EXPECT_TAGS(self->bytes, npages, self->b.ptr, gen, writer);	\
+	unsigned long _n = (npages);					\
+	EXPECT_EQ(_n * DM_PAGE,						\
+		  pread(fd, self->bytes, _n * DM_PAGE, 0));		\
+	EXPECT_TAGS(self->bytes, _n, self->b.ptr, gen, writer);		\
 } while (0)
 
 static void shared_write(struct __test_metadata *_metadata,
-			 FIXTURE_DATA(mirror) *self, int fd)
+			 struct _test_data_mirror *self, int fd)
 {
 	struct dm_buf *b = &self->b;
 
