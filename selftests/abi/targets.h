@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The kinds of address range a command can be pointed at, the ten commands,
+ * and the one error number that belongs to each pair.
+ */
+#ifndef _SELFTESTS_ABI_TARGETS_H
+#define _SELFTESTS_ABI_TARGETS_H
+
+#include <stdbool.h>
+#include "dmirror.h"
+
+enum command {
+	C_READ, C_WRITE, C_TO_DEV, C_TO_SYS, C_SNAPSHOT, C_EXCLUSIVE, C_CHECK,
+	C_RELEASE, C_FLAGS, C_READ_UNLOCKED, C_COUNT
+};
+
+/* Pages in every range. */
+#define T_NPAGES	4
+
+/**
+ * struct target - one kind of range
+ * @name: for messages
+ * @make: maps it; returns its address or MAP_FAILED with errno
+ * @err: what each command answers, 0 or a positive error number
+ */
+struct target {
+	const char	*name;
+	void		*(*make)(int fd);
+	int		err[C_COUNT];
+};
+
+extern const struct target targets[];
+extern const int targets_count;
+
+extern const unsigned long command_nr[C_COUNT];
+extern const char * const command_name[C_COUNT];
+
+/**
+ * target_named() - the kind of range with this name
+ */
+const struct target *target_named(const char *name);
+
+#endif /* _SELFTESTS_ABI_TARGETS_H */
