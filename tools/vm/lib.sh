@@ -15,10 +15,16 @@ say() { printf '%s: %s\n' "$ME" "$*" >&2; }
 die() { say "$*"; exit 1; }
 
 # Chroots, bind mounts and a guest whose files belong to root need root here.
+# need_root COMMAND...: what the user should have typed.
 need_root()
 {
+	local keep=''
+
 	[ "$(id -u)" -eq 0 ] && return
-	die "needs root: run  sudo --preserve-env=HMM_DMIRROR_CACHE $*"
+	[ -z "${HMM_DMIRROR_CACHE:-}" ] || keep="HMM_DMIRROR_CACHE=$HMM_DMIRROR_CACHE "
+	say "this needs root. Run it as root, or type:"
+	printf '  sudo %s%s\n' "$keep" "$*" >&2
+	exit 1
 }
 
 # Anything that uses the root makes it first, so every command stands alone.
