@@ -47,14 +47,11 @@ style: ## checkpatch, sparse, W=1, kernel-doc
 unit: ## test the pure logic on this machine, no root needed
 	@$(MAKE) --no-print-directory -C selftests/unit check
 
-load: modules-for-host ## load both modules into the running kernel
+load: ## build for the running kernel and load both modules
 	@tools/modules/load
 
 unload: ## and remove them again
 	@tools/modules/unload
-
-modules-for-host:
-	@KDIR="$${KDIR:-/lib/modules/$$(uname -r)/build}" tools/modules/build $(KBUILD_VARS)
 
 ci: ## everything .ci/run does: unit, check, check-compat, style
 	@.ci/run
@@ -66,4 +63,4 @@ help: ## this list
 	@sed -n '/^#   /,/^$$/s/^# //p' Makefile
 
 .PHONY: modules clean run check check-compat check-kernels check-config style \
-	unit load unload modules-for-host ci help
+	unit load unload ci help
