@@ -14,6 +14,10 @@
 #include "dm_harness.h"
 #include "modctl.h"
 
+#ifndef __printf
+#define __printf(a, b)	__attribute__((format(printf, a, b)))
+#endif
+
 #define DT_DESC		0x48444d50UL	/* HMM_DEVMEM_DESC_PUBLIC */
 #define DT_SUBSECTION	(2UL << 20)
 #define DT_DEV		"/dev/devmem_test0"
@@ -61,8 +65,8 @@ static inline int dt_open(void)
 }
 
 /* One command; 0 or a negative errno. */
-static inline __attribute__((format(printf, 2, 3)))
-int dt_cmd(int fd, const char *fmt, ...)
+static inline int __printf(2, 3)
+dt_cmd(int fd, const char *fmt, ...)
 {
 	char cmd[128];
 	va_list ap;

@@ -73,36 +73,29 @@ thin()
 		grep -Ex '(__)?add_pages|arch_add_memory|percpu_ref_(init|kill.*|exit)|kallsyms_.*|register_kprobe|walk_page_.*|alloc_pages.*'
 }
 
-# gate LICENCE: link a module that uses our symbols
+# gate OBJECT: the last step of building a module that uses our symbols
 gate()
 {
-	mkdir -p "$work/$1"
-	cat >"$work/$1/gate.c" <<-END
-	#include <linux/module.h>
-	void hmm_devmem_remove(void *devmem);
-	static int __init gate_init(void) { hmm_devmem_remove(NULL); return 0; }
-	module_init(gate_init);
-	MODULE_DESCRIPTION("gate");
-	MODULE_LICENSE("$1");
-	END
-	echo "obj-m := gate.o" >"$work/$1/Kbuild"
-	make -C "$kdir" M="$work/$1" KBUILD_EXTRA_SYMBOLS="$PWD/Module.symvers" \
-		modules >"$work/$1/log" 2>&1
+	local modpost=$kdir/scripts/mod/modpost
+
+	cp "$1.o" "$work/"
+	"$modpost" -o "$work/out" -e -i "$kdir/Module.symvers" \
+		-i Module.symvers "$work/$1.o" >"$work/log" 2>&1
 }
 
 modpost_accepts_gpl()
 {
-	[ -e "$kdir/Makefile" ] || return 4
-	gate GPL || { sed 's/^/# /' "$work/GPL/log"; return 1; }
+	[ -x "$kdir/scripts/mod/modpost" ] || return 4
+	gate gate_gpl || { sed 's/^/# /' "$work/log"; return 1; }
 }
 
 modpost_refuses()
 {
-	[ -e "$kdir/Makefile" ] || return 4
-	! gate Proprietary &&
-		grep -Eq "GPL-incompatible module .*uses GPL-only symbol '?hmm_devmem_remove" \
-			"$work/Proprietary/log" || {
-		sed 's/^/# /' "$work/Proprietary/log"
+	local message="GPL-incompatible module .*uses GPL-only symbol '?hmm_devmem_remove"
+
+	[ -x "$kdir/scripts/mod/modpost" ] || return 4
+	! gate gate_proprietary && grep -Eq "$message" "$work/log" || {
+		sed 's/^/# /' "$work/log"
 		return 1
 	}
 }
