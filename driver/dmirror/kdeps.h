@@ -9,6 +9,7 @@
 #define DMIRROR_KDEPS_H
 
 #include <linux/align.h>
+#include <linux/bits.h>
 #include <linux/bitmap.h>
 #include <linux/compiler.h>
 #include <linux/list.h>

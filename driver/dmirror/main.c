@@ -153,6 +153,7 @@ static void dmirror_remove(struct platform_device *pdev)
 	dmirror_vram_fini(dev);
 	dmirror_device_put(dev);
 }
+
 COMPAT_PLATFORM_REMOVE(dmirror_remove);
 
 static struct platform_driver dmirror_driver = {

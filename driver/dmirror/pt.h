@@ -12,7 +12,7 @@
 #include "kdeps.h"
 
 #define DMIRROR_LEAF_ORDER	9
-#define DMIRROR_LEAF_PAGES	(1U << DMIRROR_LEAF_ORDER)
+#define DMIRROR_LEAF_PAGES	512U	/* 1 << DMIRROR_LEAF_ORDER */
 
 /*
  * An entry is a page frame number above the flag bits. Zero is "not mapped".
@@ -21,10 +21,10 @@
  */
 typedef u64 dmirror_pte_t;
 
-#define DMIRROR_PTE_VALID	(1ULL << 0)	/* the device may read */
-#define DMIRROR_PTE_WRITE	(1ULL << 1)	/* the device may write */
-#define DMIRROR_PTE_EXCLUSIVE	(1ULL << 2)	/* the CPU has no access */
-#define DMIRROR_PTE_VRAM	(1ULL << 3)	/* in this device's memory */
+#define DMIRROR_PTE_VALID	BIT_ULL(0)	/* the device may read */
+#define DMIRROR_PTE_WRITE	BIT_ULL(1)	/* the device may write */
+#define DMIRROR_PTE_EXCLUSIVE	BIT_ULL(2)	/* the CPU has no access */
+#define DMIRROR_PTE_VRAM	BIT_ULL(3)	/* in this device's memory */
 #define DMIRROR_PTE_FLAGS	0xffULL
 #define DMIRROR_PTE_PFN_SHIFT	8
 

@@ -35,6 +35,7 @@ static const char * const dmirror_stat_names[] = {
 	[DMIRROR_STAT_WRITE_PAGES] = "write_pages",
 	[DMIRROR_STAT_LEAVES_PRUNED] = "leaves_pruned",
 };
+
 static_assert(ARRAY_SIZE(dmirror_stat_names) == DMIRROR_NR_STATS);
 
 int dmirror_stats_init(struct dmirror_stats *stats)
