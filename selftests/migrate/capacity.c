@@ -51,7 +51,7 @@ TEST_F(migrate, more_than_the_device_has)
 	struct dm_buf b;
 	int ret;
 
-	if (n * DM_PAGE > GIB / 2)
+	if (n * DM_PAGE > GIB / 4)
 		SKIP(return, "too much device memory for this test");
 	ASSERT_EQ(0, dm_buf_anon(&b, n, DM_BUF_SMALL));
 	dm_fill(b.ptr, n, b.ptr, 1, DM_CPU);
@@ -82,7 +82,7 @@ TEST_F(migrate, working_set_larger_than_device)
 	struct dm_buf b;
 	int gen;
 
-	if (n * DM_PAGE > GIB / 2)
+	if (n * DM_PAGE > GIB / 4)
 		SKIP(return, "too much device memory for this test");
 	ASSERT_EQ(0, dm_buf_anon(&b, n, DM_BUF_SMALL));
 	dm_fill(b.ptr, n, b.ptr, 0, DM_DEV);
@@ -251,7 +251,7 @@ TEST_F(migrate, killed_while_looking_at_gigabytes)
 
 TEST_F(migrate, killed_while_migrating_gigabytes)
 {
-	if (self->capacity * DM_PAGE > GIB / 2)
+	if (self->capacity * DM_PAGE > GIB / 4)
 		SKIP(return, "too much device memory for this test");
 	greedy(_metadata, &self->dm, HMM_DMIRROR_MIGRATE_TO_DEV);
 }
