@@ -57,7 +57,7 @@ FIXTURE_TEARDOWN(cow_exclusive)
 TEST_F(cow_exclusive, load_takes_back)
 {
 	TAKE(1, DM_CPU);
-	(void)*(volatile uint8_t *)(self->b.ptr + 5 * DM_PAGE);
+	(void)*(volatile __u8 *)(self->b.ptr + 5 * DM_PAGE);
 	ASSERT_EQ(0, HELD(5, 1));
 	ASSERT_EQ(-EPERM, HELD(4, 1));
 	ASSERT_EQ(-EPERM, HELD(6, 1));
@@ -127,7 +127,7 @@ TEST_F(cow_exclusive, mprotect_read)
 /* Unmapped, discarded, moved: the device holds nothing at the old place. */
 TEST_F(cow_exclusive, unmapped_and_moved)
 {
-	uint8_t *p = self->b.ptr;
+	__u8 *p = self->b.ptr;
 	void *hole, *to;
 
 	TAKE(1, DM_CPU);

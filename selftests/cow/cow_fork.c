@@ -69,8 +69,6 @@ FIXTURE_TEARDOWN(cow_fork)
 	stage_teardown(_metadata, &self->dm);
 }
 
-#define REGION(r)	((r) * self->n), self->n
-
 /* Who wrote generation 2 of a region last, seen from either process. */
 static const struct {
 	unsigned int gen[2], writer[2];		/* [0] parent, [1] child */
@@ -90,7 +88,7 @@ static const struct {
 	int r_;								\
 									\
 	for (r_ = 0; r_ < REGIONS; r_++) {				\
-		ASSERT_EQ(0, act(actor, how, REGION(r_),		\
+		ASSERT_EQ(0, act(actor, how, (r_) * self->n, self->n,	\
 				 expected[r_].gen[side],		\
 				 expected[r_].writer[side])) {		\
 			TH_LOG("%s, region %d", #actor " " #how, r_);	\
@@ -113,7 +111,7 @@ static const struct {
 } while (0)
 
 #define WRITE(actor, how, r, writer)					\
-	ASSERT_EQ(0, act(&self->actor, how, REGION(r), 2, writer))
+	ASSERT_EQ(0, act(actor, how, (r) * self->n, self->n, 2, writer))
 
 /* fork() moves nothing: both processes still have every page on the device. */
 TEST_F(cow_fork, stays_on_device)
@@ -137,16 +135,16 @@ TEST_F(cow_fork, stays_on_device)
 TEST_F(cow_fork, devices_write_first)
 {
 	ASSERT_FORK();
-	WRITE(parent, A_DEV_FILL, PARENT_DEV, DM_DEV);
-	WRITE(child, A_DEV_FILL, CHILD_DEV, DM_PEER);
-	WRITE(child, A_DEV_FILL, BOTH_DEV, DM_PEER);
-	WRITE(parent, A_DEV_FILL, BOTH_DEV, DM_DEV);
-	WRITE(parent, A_DEV_FILL, DEV_AND_CPU, DM_DEV);
-	WRITE(child, A_CPU_FILL, DEV_AND_CPU, DM_CHILD);
-	WRITE(parent, A_CPU_FILL, PARENT_CPU, DM_CPU);
-	WRITE(child, A_CPU_FILL, CHILD_CPU, DM_CHILD);
-	WRITE(child, A_CPU_FILL, BOTH_CPU, DM_CHILD);
-	WRITE(parent, A_CPU_FILL, BOTH_CPU, DM_CPU);
+	WRITE(&self->parent, A_DEV_FILL, PARENT_DEV, DM_DEV);
+	WRITE(&self->child, A_DEV_FILL, CHILD_DEV, DM_PEER);
+	WRITE(&self->child, A_DEV_FILL, BOTH_DEV, DM_PEER);
+	WRITE(&self->parent, A_DEV_FILL, BOTH_DEV, DM_DEV);
+	WRITE(&self->parent, A_DEV_FILL, DEV_AND_CPU, DM_DEV);
+	WRITE(&self->child, A_CPU_FILL, DEV_AND_CPU, DM_CHILD);
+	WRITE(&self->parent, A_CPU_FILL, PARENT_CPU, DM_CPU);
+	WRITE(&self->child, A_CPU_FILL, CHILD_CPU, DM_CHILD);
+	WRITE(&self->child, A_CPU_FILL, BOTH_CPU, DM_CHILD);
+	WRITE(&self->parent, A_CPU_FILL, BOTH_CPU, DM_CPU);
 	ASSERT_FOUR_VIEWS();
 }
 
@@ -154,16 +152,16 @@ TEST_F(cow_fork, devices_write_first)
 TEST_F(cow_fork, cpus_write_first)
 {
 	ASSERT_FORK();
-	WRITE(child, A_CPU_FILL, CHILD_CPU, DM_CHILD);
-	WRITE(parent, A_CPU_FILL, PARENT_CPU, DM_CPU);
-	WRITE(parent, A_CPU_FILL, BOTH_CPU, DM_CPU);
-	WRITE(child, A_CPU_FILL, BOTH_CPU, DM_CHILD);
-	WRITE(child, A_CPU_FILL, DEV_AND_CPU, DM_CHILD);
-	WRITE(parent, A_DEV_FILL, DEV_AND_CPU, DM_DEV);
-	WRITE(parent, A_DEV_FILL, BOTH_DEV, DM_DEV);
-	WRITE(child, A_DEV_FILL, BOTH_DEV, DM_PEER);
-	WRITE(child, A_DEV_FILL, CHILD_DEV, DM_PEER);
-	WRITE(parent, A_DEV_FILL, PARENT_DEV, DM_DEV);
+	WRITE(&self->child, A_CPU_FILL, CHILD_CPU, DM_CHILD);
+	WRITE(&self->parent, A_CPU_FILL, PARENT_CPU, DM_CPU);
+	WRITE(&self->parent, A_CPU_FILL, BOTH_CPU, DM_CPU);
+	WRITE(&self->child, A_CPU_FILL, BOTH_CPU, DM_CHILD);
+	WRITE(&self->child, A_CPU_FILL, DEV_AND_CPU, DM_CHILD);
+	WRITE(&self->parent, A_DEV_FILL, DEV_AND_CPU, DM_DEV);
+	WRITE(&self->parent, A_DEV_FILL, BOTH_DEV, DM_DEV);
+	WRITE(&self->child, A_DEV_FILL, BOTH_DEV, DM_PEER);
+	WRITE(&self->child, A_DEV_FILL, CHILD_DEV, DM_PEER);
+	WRITE(&self->parent, A_DEV_FILL, PARENT_DEV, DM_DEV);
 	ASSERT_FOUR_VIEWS();
 }
 
@@ -176,16 +174,16 @@ TEST_F(cow_fork, stale_device_mappings)
 	/* Both devices have read-only entries for every page now. */
 	ASSERT_EQ(0, act(&self->parent, A_DEV_CHECK, 0, all, 1, DM_CPU));
 	ASSERT_EQ(0, act(&self->child, A_DEV_CHECK, 0, all, 1, DM_CPU));
-	WRITE(parent, A_DEV_FILL, PARENT_DEV, DM_DEV);
-	WRITE(parent, A_DEV_FILL, DEV_AND_CPU, DM_DEV);
-	WRITE(parent, A_CPU_FILL, PARENT_CPU, DM_CPU);
-	WRITE(parent, A_CPU_FILL, BOTH_CPU, DM_CPU);
-	WRITE(parent, A_DEV_FILL, BOTH_DEV, DM_DEV);
-	WRITE(child, A_DEV_FILL, CHILD_DEV, DM_PEER);
-	WRITE(child, A_DEV_FILL, BOTH_DEV, DM_PEER);
-	WRITE(child, A_CPU_FILL, CHILD_CPU, DM_CHILD);
-	WRITE(child, A_CPU_FILL, BOTH_CPU, DM_CHILD);
-	WRITE(child, A_CPU_FILL, DEV_AND_CPU, DM_CHILD);
+	WRITE(&self->parent, A_DEV_FILL, PARENT_DEV, DM_DEV);
+	WRITE(&self->parent, A_DEV_FILL, DEV_AND_CPU, DM_DEV);
+	WRITE(&self->parent, A_CPU_FILL, PARENT_CPU, DM_CPU);
+	WRITE(&self->parent, A_CPU_FILL, BOTH_CPU, DM_CPU);
+	WRITE(&self->parent, A_DEV_FILL, BOTH_DEV, DM_DEV);
+	WRITE(&self->child, A_DEV_FILL, CHILD_DEV, DM_PEER);
+	WRITE(&self->child, A_DEV_FILL, BOTH_DEV, DM_PEER);
+	WRITE(&self->child, A_CPU_FILL, CHILD_CPU, DM_CHILD);
+	WRITE(&self->child, A_CPU_FILL, BOTH_CPU, DM_CHILD);
+	WRITE(&self->child, A_CPU_FILL, DEV_AND_CPU, DM_CHILD);
 	ASSERT_FOUR_VIEWS();
 }
 
@@ -195,16 +193,16 @@ TEST_F(cow_fork, migrate_again)
 	unsigned long all = self->b.npages;
 
 	ASSERT_FORK();
-	WRITE(parent, A_DEV_FILL, PARENT_DEV, DM_DEV);
-	WRITE(child, A_DEV_FILL, CHILD_DEV, DM_PEER);
-	WRITE(parent, A_CPU_FILL, PARENT_CPU, DM_CPU);
-	WRITE(child, A_CPU_FILL, CHILD_CPU, DM_CHILD);
-	WRITE(parent, A_CPU_FILL, BOTH_CPU, DM_CPU);
-	WRITE(child, A_CPU_FILL, BOTH_CPU, DM_CHILD);
-	WRITE(parent, A_DEV_FILL, BOTH_DEV, DM_DEV);
-	WRITE(child, A_DEV_FILL, BOTH_DEV, DM_PEER);
-	WRITE(parent, A_DEV_FILL, DEV_AND_CPU, DM_DEV);
-	WRITE(child, A_CPU_FILL, DEV_AND_CPU, DM_CHILD);
+	WRITE(&self->parent, A_DEV_FILL, PARENT_DEV, DM_DEV);
+	WRITE(&self->child, A_DEV_FILL, CHILD_DEV, DM_PEER);
+	WRITE(&self->parent, A_CPU_FILL, PARENT_CPU, DM_CPU);
+	WRITE(&self->child, A_CPU_FILL, CHILD_CPU, DM_CHILD);
+	WRITE(&self->parent, A_CPU_FILL, BOTH_CPU, DM_CPU);
+	WRITE(&self->child, A_CPU_FILL, BOTH_CPU, DM_CHILD);
+	WRITE(&self->parent, A_DEV_FILL, BOTH_DEV, DM_DEV);
+	WRITE(&self->child, A_DEV_FILL, BOTH_DEV, DM_PEER);
+	WRITE(&self->parent, A_DEV_FILL, DEV_AND_CPU, DM_DEV);
+	WRITE(&self->child, A_CPU_FILL, DEV_AND_CPU, DM_CHILD);
 	ASSERT_EQ(0, act(&self->parent, A_TO_DEV, 0, all, 0, 0));
 	ASSERT_EQ(0, act_where(&self->parent, 0, all, DM_ON_DEV));
 	ASSERT_EQ(0, act(&self->child, A_TO_DEV, 0, all, 0, 0));
@@ -261,7 +259,7 @@ TEST_F(cow_fork, madv_dontfork)
 	ASSERT_LE(0, pid);
 	if (!pid) {
 		signal(SIGSEGV, SIG_DFL);
-		(void)*(volatile uint8_t *)self->b.ptr;
+		(void)*(volatile __u8 *)self->b.ptr;
 		_exit(0);
 	}
 	ASSERT_EQ(128 + SIGSEGV, sc_reap(pid));

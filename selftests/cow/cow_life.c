@@ -69,7 +69,7 @@ TEST_F(cow_life, inherited_descriptor)
 TEST_F(cow_life, inherited_descriptor_unmapped)
 {
 	struct dm_buf copy = self->b;
-	uint8_t *out;
+	__u8 *out;
 
 	out = mmap(NULL, self->b.size, PROT_READ | PROT_WRITE,
 		   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -390,7 +390,7 @@ TEST_F(cow_life, killed_with_pages)
 
 	ASSERT_TO_DEV(self->dm.fd, &self->b, 1, DM_CPU);
 	ASSERT_EQ(0, sc_sync_init(&ready));
-	for (i = 0; i < sizeof(how) / sizeof(how[0]); i++) {
+	for (i = 0; i < ARRAY_SIZE(how); i++) {
 		dm_restart(&self->dm);
 		pid = fork();
 		ASSERT_LE(0, pid);

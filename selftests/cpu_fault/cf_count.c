@@ -51,7 +51,7 @@ TEST_F(cf_count, one_load)
 {
 	unsigned long page = 100, first, last, i;
 	struct dm_page at[NPAGES];
-	volatile uint8_t *p = self->b.ptr;
+	volatile __u8 *p = self->b.ptr;
 	long left;
 
 	(void)p[page * DM_PAGE + 17];
@@ -77,14 +77,14 @@ TEST_F(cf_count, one_load)
 /* A store is not a load: the new byte is there and so is the rest. */
 TEST_F(cf_count, one_store)
 {
-	uint8_t *byte = self->b.ptr + 33 * DM_PAGE + 4095;
-	uint8_t old = dm_tag(byte, 1, DM_CPU, 511) >> 56;
+	__u8 *byte = self->b.ptr + 33 * DM_PAGE + 4095;
+	__u8 old = dm_tag(byte, 1, DM_CPU, 511) >> 56;
 
-	*(volatile uint8_t *)byte = old ^ 0xff;
+	*(volatile __u8 *)byte = old ^ 0xff;
 	ASSERT_ALL(self->dm.fd, self->b.ptr + 33 * DM_PAGE, 1, DM_SYS);
 	if (self->dm.counters)
 		ASSERT_EQ(1, stage_delta(&self->dm, "cpu_faults"));
-	ASSERT_EQ((uint8_t)(old ^ 0xff), *byte);
+	ASSERT_EQ((__u8)(old ^ 0xff), *byte);
 	*byte = old;
 	ASSERT_TAGS(self->b.ptr, NPAGES, self->b.ptr, 1, DM_CPU);
 	ASSERT_DEV_READS(self->dm.fd, &self->b, 1, DM_CPU);
@@ -96,7 +96,7 @@ TEST_F(cf_count, one_store)
  */
 TEST_F(cf_count, every_page_once)
 {
-	int64_t faults;
+	__s64 faults;
 
 	ASSERT_TAGS(self->b.ptr, NPAGES, self->b.ptr, 1, DM_CPU);
 	ASSERT_ALL(self->dm.fd, self->b.ptr, NPAGES, DM_SYS);
@@ -115,13 +115,13 @@ TEST_F(cf_count, every_page_once)
 /* A new mapping between two parts of a window stops the fault-around. */
 TEST_F(cf_count, window_ends_at_mapping)
 {
-	uint8_t *mid = self->b.ptr + 128 * DM_PAGE;
+	__u8 *mid = self->b.ptr + 128 * DM_PAGE;
 	unsigned long i;
 
 	/* Another protection makes another mapping: pages 128 and up. */
 	ASSERT_EQ(0, mprotect(mid, (NPAGES - 128) * DM_PAGE, PROT_READ));
 	ASSERT_EQ(0, munmap(self->b.ptr + 120 * DM_PAGE, 4 * DM_PAGE));
-	(void)*(volatile uint8_t *)(mid - DM_PAGE);
+	(void)*(volatile __u8 *)(mid - DM_PAGE);
 	ASSERT_ALL(self->dm.fd, mid - DM_PAGE, 1, DM_SYS);
 	ASSERT_ALL(self->dm.fd, mid, NPAGES - 128, DM_ON_DEV);
 	ASSERT_ALL(self->dm.fd, self->b.ptr, 112, DM_ON_DEV);
@@ -206,7 +206,7 @@ static void *disjoint(void *arg)
 	struct one *me = arg;
 	struct crowd *c = me->crowd;
 	unsigned long i;
-	uint8_t *p;
+	__u8 *p;
 
 	pthread_barrier_wait(&c->start);
 	/* Neighbouring pages belong to different threads. */
@@ -285,7 +285,7 @@ TEST_F(cf_count, shared_by_fork)
 static void *device_writer(void *arg)
 {
 	struct crowd *c = arg;
-	uint8_t *data = c->b->mirror;
+	__u8 *data = c->b->mirror;
 	unsigned int gen;
 	int ret;
 
@@ -310,7 +310,7 @@ TEST_F(cf_count, fault_against_device_writes)
 {
 	struct crowd c = { .b = &self->b, .rounds = 400, .fd = self->dm.fd };
 	unsigned long acked, word, early = 0;
-	volatile uint64_t *p = (volatile uint64_t *)self->b.ptr;
+	volatile __u64 *p = (volatile __u64 *)self->b.ptr;
 	unsigned int gen = 1;
 	pthread_t t;
 

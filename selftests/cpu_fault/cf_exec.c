@@ -33,7 +33,7 @@ FIXTURE_TEARDOWN(cf_exec)
 }
 
 /* Machine code of a function that returns @val; false: not this machine. */
-static bool emit_return(uint8_t *at, uint32_t val)
+static bool emit_return(__u8 *at, __u32 val)
 {
 #if defined(__x86_64__)
 	at[0] = 0xb8;			/* mov $val, %eax */
@@ -41,7 +41,7 @@ static bool emit_return(uint8_t *at, uint32_t val)
 	at[5] = 0xc3;			/* ret */
 	return true;
 #elif defined(__aarch64__)
-	uint32_t code[] = {
+	__u32 code[] = {
 		0x52800000 | (val & 0xffff) << 5,	/* mov w0, #low */
 		0x72a00000 | (val >> 16) << 5,		/* movk w0, #high */
 		0xd65f03c0,				/* ret */
@@ -54,9 +54,9 @@ static bool emit_return(uint8_t *at, uint32_t val)
 #endif
 }
 
-static uint32_t call(uint8_t *at)
+static __u32 call(__u8 *at)
 {
-	uint32_t (*fn)(void) = (void *)at;
+	__u32 (*fn)(void) = (void *)at;
 
 	__builtin___clear_cache((char *)at, (char *)at + 16);
 	return fn();
@@ -99,8 +99,8 @@ TEST_F(cf_exec, fetch_read_only)
 /* Code the device rewrote is the code that runs. */
 TEST_F(cf_exec, device_patches_code)
 {
-	uint8_t *code = self->b.mirror;
-	uint32_t i;
+	__u8 *code = self->b.mirror;
+	__u32 i;
 
 	if (!emit_return(self->b.ptr, 0))
 		SKIP(return, "no code generator for this machine");
@@ -117,16 +117,18 @@ TEST_F(cf_exec, device_patches_code)
 static struct {
 	ucontext_t	home, away;
 	int		fd;
-	uint8_t		*stack;
+	__u8		*stack;
 	void		*mirror;
 	int		rounds, ret;
-	uint64_t	sum;
+	/* Called through a pointer, so that every level has a frame. */
+	__u64		(*volatile descend)(int depth);
+	__u64	sum;
 } walk;
 
 /* Each level sends the whole stack to the device and looks at its locals. */
-static uint64_t __attribute__((noinline)) descend(int depth)
+static __u64 descend(int depth)
 {
-	volatile uint64_t local[64];
+	volatile __u64 local[64];
 	int i;
 
 	for (i = 0; i < 64; i++)
@@ -134,7 +136,7 @@ static uint64_t __attribute__((noinline)) descend(int depth)
 	walk.ret |= dm_to_dev(walk.fd, walk.stack, NPAGES, walk.mirror, NULL);
 	walk.rounds++;
 	if (depth)
-		walk.sum += descend(depth - 1);
+		walk.sum += walk.descend(depth - 1);
 	for (i = 0; i < 64; i++) {
 		if (local[i] != depth * 100 + i)
 			walk.ret |= 1;
@@ -144,15 +146,16 @@ static uint64_t __attribute__((noinline)) descend(int depth)
 
 static void walker(void)
 {
-	walk.sum += descend(10);
+	walk.sum += walk.descend(10);
 }
 
 /* A thread migrates the stack it is running on, frame after frame. */
 TEST_F(cf_exec, own_stack)
 {
-	uint64_t want = 0;
+	__u64 want = 0;
 	int i;
 
+	walk.descend = descend;
 	walk.fd = self->dm.fd;
 	walk.stack = self->b.ptr;
 	walk.mirror = self->b.mirror;

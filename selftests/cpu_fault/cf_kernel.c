@@ -66,7 +66,7 @@ static long futex(void *word, int op, unsigned int val, unsigned long val2,
 /* write(2) to a pipe and to a file takes its bytes from device pages. */
 TEST_F(cf_kernel, copy_from_user)
 {
-	uint8_t *copy = self->b.mirror;
+	__u8 *copy = self->b.mirror;
 	size_t len = 8 * DM_PAGE;
 	int pipes[2], file;
 
@@ -148,7 +148,7 @@ TEST_F(cf_kernel, arguments_in_device_pages)
 	int pipes[2];
 
 	/* Terminated in the second page. */
-	strcpy(path, "/proc/self");
+	memcpy(path, "/proc/self", sizeof("/proc/self"));
 	PUT_ON_DEV(self->b.ptr, 4);
 	ASSERT_EQ(0, lstat(path, st));
 	ASSERT_CAME_BACK(self->b.ptr, 2);
@@ -174,7 +174,7 @@ TEST_F(cf_kernel, own_ioctl_arguments)
 {
 	/* Far enough apart not to come back with each other. */
 	struct hmm_dmirror_cmd *cmd = (void *)(self->b.ptr + 56 * DM_PAGE);
-	uint8_t *out = self->b.ptr + 32 * DM_PAGE;
+	__u8 *out = self->b.ptr + 32 * DM_PAGE;
 
 	if (dm_ours() && sc_window() > 16)
 		SKIP(return, "the fault-around window is too large");
@@ -194,7 +194,7 @@ TEST_F(cf_kernel, own_ioctl_arguments)
 }
 
 struct waiter {
-	uint32_t	*word;
+	__u32	*word;
 	atomic_int	tid;
 	int		op;
 	long		ret;
@@ -221,7 +221,7 @@ static int start_waiter(struct waiter *w, pthread_t *t)
 /* A futex word that moves to the device under its waiter still wakes it. */
 TEST_F(cf_kernel, futex_moves_under_waiter)
 {
-	uint32_t *word = (uint32_t *)self->b.ptr;
+	__u32 *word = (__u32 *)self->b.ptr;
 	struct waiter w = { .word = word, .op = FUTEX_WAIT };
 	pthread_t t;
 
@@ -248,8 +248,8 @@ TEST_F(cf_kernel, futex_moves_under_waiter)
 /* The kernel's own read-modify-write of a futex word on the device. */
 TEST_F(cf_kernel, futex_kernel_atomics)
 {
-	uint32_t *word = (uint32_t *)self->b.ptr;
-	uint32_t *other = (uint32_t *)(self->b.ptr + DM_PAGE);
+	__u32 *word = (__u32 *)self->b.ptr;
+	__u32 *other = (__u32 *)(self->b.ptr + DM_PAGE);
 	struct waiter w = { .word = other, .op = FUTEX_WAIT };
 	pthread_t t;
 
@@ -277,7 +277,7 @@ TEST_F(cf_kernel, futex_kernel_atomics)
 /* Taking and giving back a priority-inheritance futex on the device. */
 TEST_F(cf_kernel, futex_pi)
 {
-	_Atomic uint32_t *word = (void *)self->b.ptr;
+	atomic_uint *word = (void *)self->b.ptr;
 	int i;
 
 	atomic_store(word, 0);
@@ -285,7 +285,7 @@ TEST_F(cf_kernel, futex_pi)
 		PUT_ON_DEV(self->b.ptr, 1);
 		ASSERT_EQ(0, futex((void *)word, FUTEX_LOCK_PI, 0, 0, NULL, 0));
 		ASSERT_CAME_BACK(self->b.ptr, 1);
-		ASSERT_EQ((uint32_t)gettid(), atomic_load(word));
+		ASSERT_EQ((__u32)gettid(), atomic_load(word));
 		PUT_ON_DEV(self->b.ptr, 1);
 		ASSERT_EQ(0, futex((void *)word, FUTEX_UNLOCK_PI, 0, 0, NULL, 0));
 		ASSERT_EQ(0, atomic_load(word));
@@ -295,7 +295,7 @@ TEST_F(cf_kernel, futex_pi)
 struct robust {
 	struct robust_list_head	head;
 	struct robust_list	node;
-	_Atomic uint32_t	word;
+	atomic_uint		word;
 };
 
 struct robust_arg {
@@ -313,7 +313,7 @@ static int robust_child(void *arg)
 	r->head.futex_offset = offsetof(struct robust, word) -
 			       offsetof(struct robust, node);
 	r->head.list_op_pending = NULL;
-	atomic_store(&r->word, (uint32_t)syscall(SYS_gettid));
+	atomic_store(&r->word, (__u32)syscall(SYS_gettid));
 	syscall(SYS_set_robust_list, &r->head, sizeof(r->head));
 	if (sc_post(&a->held))
 		return 1;

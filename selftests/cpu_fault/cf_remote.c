@@ -130,8 +130,8 @@ TEST_F(cf_remote, ptrace)
 			     word;
 			want = dm_tag(va, 1, DM_CPU, word);
 			errno = 0;
-			ASSERT_EQ(want, (unsigned long)ptrace(PTRACE_PEEKDATA,
-						self->kid, va, 0));
+			ASSERT_EQ(want, (unsigned long)
+				  ptrace(PTRACE_PEEKDATA, self->kid, va, 0));
 			ASSERT_EQ(0, errno);
 		}
 	}
@@ -181,7 +181,7 @@ TEST_F(cf_remote, core_dump)
 	struct rlimit lim = { RLIM_INFINITY, RLIM_INFINITY };
 	Elf64_Phdr ph = { 0 };
 	Elf64_Ehdr eh;
-	uint64_t off = 0;
+	__u64 off = 0;
 	int core, i;
 
 	if (access("/dev/shm", W_OK))

@@ -60,7 +60,7 @@ static void *map_elsewhere(void *arg)
 static void *split_and_merge(void *arg)
 {
 	struct churn *c = arg;
-	uint8_t *mid = c->b->ptr + c->b->npages / 4 * DM_PAGE;
+	__u8 *mid = c->b->ptr + c->b->npages / 4 * DM_PAGE;
 	size_t len = c->b->npages / 2 * DM_PAGE;
 
 	while (!atomic_load(&c->stop)) {

@@ -24,8 +24,8 @@ struct order {
 	unsigned int	gen, writer;
 };
 
-static int device_order(struct actor *a, const struct order *o, uint8_t *p,
-			uint8_t *m)
+static int device_order(struct actor *a, const struct order *o, __u8 *p,
+			__u8 *m)
 {
 	int ret;
 
@@ -53,14 +53,14 @@ static int device_order(struct actor *a, const struct order *o, uint8_t *p,
 	case A_EXCLUSIVE_HELD:
 		return dm_check_exclusive(a->fd, p, o->npages);
 	default:
-		return -ENOSYS;
+		return -EINVAL;
 	}
 }
 
 static int obey(struct actor *a, const struct order *o)
 {
-	uint8_t *p = a->b->ptr + o->first * DM_PAGE;
-	uint8_t *m = a->b->mirror + o->first * DM_PAGE;
+	__u8 *p = a->b->ptr + o->first * DM_PAGE;
+	__u8 *m = a->b->mirror + o->first * DM_PAGE;
 
 	switch (o->what) {
 	case A_OPEN:

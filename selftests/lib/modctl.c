@@ -141,7 +141,7 @@ int mc_iomem(const char *what)
 	if (!f)
 		return -1;
 	while (fgets(line, sizeof(line), f))
-		n += strstr(line, what) != NULL;
+		n += !!strstr(line, what);
 	fclose(f);
 	return n;
 }

@@ -70,8 +70,8 @@ static long syscall_of(pid_t pid, pid_t tid)
 		return -3;
 	if (!fgets(line, sizeof(line), f))
 		nr = -3;
-	else if (sscanf(line, "%ld", &nr) != 1)
-		nr = -2;
+	else if (line[0] >= '0' && line[0] <= '9')
+		nr = strtol(line, NULL, 10);
 	fclose(f);
 	return nr;
 }

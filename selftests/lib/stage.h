@@ -27,7 +27,7 @@
  * Return: the difference; 0 where there are no counters, so check
  * @dm->counters first.
  */
-static inline int64_t stage_delta(struct dm_ctx *dm, const char *name)
+static inline __s64 stage_delta(struct dm_ctx *dm, const char *name)
 {
 	struct dm_stats now;
 
@@ -43,7 +43,7 @@ static inline int64_t stage_delta(struct dm_ctx *dm, const char *name)
 static inline void stage_teardown(struct __test_metadata *_metadata,
 				  struct dm_ctx *dm)
 {
-	int64_t left = stage_delta(dm, "vram_resident_pages");
+	__s64 left = stage_delta(dm, "vram_resident_pages");
 
 	if (left) {
 		TH_LOG("device %d: %lld more pages resident than at the start",

@@ -58,7 +58,7 @@ TEST_F(td_params, refused)
 	int ranges = mc_iomem("hmm_d");
 	unsigned int i;
 
-	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+	for (i = 0; i < ARRAY_SIZE(bad); i++) {
 		ASSERT_EQ(bad[i].err, mc_load(MC_DMIRROR, bad[i].params)) {
 			TH_LOG("%s", bad[i].params);
 		}
@@ -88,7 +88,7 @@ TEST_F(td_params, bad_ranges)
 	int ranges = mc_iomem("hmm_d"), ret;
 	unsigned int i;
 
-	for (i = 0; i < sizeof(params) / sizeof(params[0]); i++) {
+	for (i = 0; i < ARRAY_SIZE(params); i++) {
 		ret = mc_load(MC_DMIRROR, params[i]);
 		ASSERT_GT(0, ret) {
 			TH_LOG("%s was accepted", params[i]);
@@ -121,7 +121,7 @@ TEST_F(td_params, accepted)
 
 	ASSERT_EQ(0, dm_buf_anon(&b, SMALL_PAGES, DM_BUF_SMALL));
 	dm_fill(b.ptr, SMALL_PAGES, b.ptr, 1, DM_CPU);
-	for (i = 0; i < sizeof(params) / sizeof(params[0]); i++) {
+	for (i = 0; i < ARRAY_SIZE(params); i++) {
 		ASSERT_EQ(0, mc_load(MC_DMIRROR, params[i])) {
 			TH_LOG("%s", params[i]);
 		}

@@ -159,7 +159,7 @@ TEST_F(td_unbind, file_holds_module)
 /* A mapping of the node outlives the device. */
 TEST_F(td_unbind, node_mapping)
 {
-	uint8_t *p;
+	__u8 *p;
 
 	p = mmap(NULL, 4 * DM_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED,
 		 self->fd, 0);
@@ -243,7 +243,7 @@ TEST_F(td_unbind, ioctls_in_flight)
 			ASSERT_EQ(0, w[i].odd);
 			ASSERT_EQ(0, close(w[i].fd));
 			for (p = 0; p < w[i].b.npages / 2; p++) {
-				uint8_t *at = w[i].b.ptr + p * DM_PAGE;
+				__u8 *at = w[i].b.ptr + p * DM_PAGE;
 
 				if (dm_verify(at, 1, at, w[i].gen + 1, DM_DEV,
 					      NULL))

@@ -35,7 +35,7 @@ FIXTURE_TEARDOWN(td_unload)
 }
 
 /* All of /proc/iomem; the caller frees it. */
-static char *iomem(void)
+static char *read_iomem(void)
 {
 	size_t len = 256 * 1024;
 	char *text = malloc(len);
@@ -70,7 +70,7 @@ TEST_F(td_unload, refused_while_open)
 TEST_F(td_unload, refused_while_mapped)
 {
 	int fd = dm_open(DM_PRIVATE0);
-	uint8_t *p;
+	__u8 *p;
 
 	ASSERT_LE(0, fd);
 	p = mmap(NULL, DM_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
@@ -279,7 +279,7 @@ TEST_F_TIMEOUT(td_unload, fifty_cycles, 600)
 	ASSERT_EQ(0, dm_buf_anon(&self->huge, DM_2M_PAGES, DM_BUF_THP));
 	dm_fill(self->huge.ptr, DM_2M_PAGES, self->huge.ptr, 1, DM_CPU);
 	ASSERT_EQ(0, mc_down(true));
-	before = iomem();
+	before = read_iomem();
 	ASSERT_NE(NULL, before);
 	for (i = 0; i < 50; i++) {
 		ASSERT_EQ(0, one_cycle(&self->b, &self->huge, i)) {
@@ -289,7 +289,7 @@ TEST_F_TIMEOUT(td_unload, fifty_cycles, 600)
 			measure(&early);
 	}
 	measure(&late);
-	after = iomem();
+	after = read_iomem();
 	ASSERT_NE(NULL, after);
 	ASSERT_EQ(0, strcmp(before, after));
 	TH_LOG("10 to 50 cycles: kmalloc objects %ld to %ld, free memory %lu to %lu kB",

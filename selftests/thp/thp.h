@@ -24,7 +24,8 @@ static inline bool thp_moves_whole(void)
 	struct utsname u;
 
 	uname(&u);
-	sscanf(u.release, "%u.%u", &major, &minor);
+	if (sscanf(u.release, "%u.%u", &major, &minor) != 2)
+		return false;
 	return major > 6 || (major == 6 && minor >= 19);
 }
 
@@ -37,7 +38,7 @@ static inline bool thp_is_huge(void *addr)
 /* Pages of the range that are on the device as part of a 2 MiB mapping. */
 static inline long thp_on_dev_whole(int fd, const void *addr, unsigned long n)
 {
-	uint8_t snap[2 * DM_2M_PAGES];
+	__u8 snap[2 * DM_2M_PAGES];
 	unsigned long i;
 	long whole = 0;
 	int ret;

@@ -55,7 +55,7 @@ TEST_F(thp_order, fault_back)
 {
 	NEEDS_WHOLE();
 	ASSERT_WHOLE_TO_DEV(&self->b, 1, DM_CPU);
-	(void)*(volatile uint8_t *)(self->b.ptr + 300 * DM_PAGE + 5);
+	(void)*(volatile __u8 *)(self->b.ptr + 300 * DM_PAGE + 5);
 	ASSERT_ALL(self->dm.fd, self->b.ptr, NPAGES, DM_SYS);
 	ASSERT_TRUE(thp_is_huge(self->b.ptr));
 	ASSERT_COUNTED("cpu_faults", 1);
@@ -121,7 +121,7 @@ TEST_F(thp_order, twice)
  */
 TEST_F(thp_order, part_of_a_page)
 {
-	uint8_t *part = self->b.ptr + 100 * DM_PAGE;
+	__u8 *part = self->b.ptr + 100 * DM_PAGE;
 	struct hmm_dmirror_cmd res;
 
 	ASSERT_EQ(0, dm_to_dev(self->dm.fd, part, 200, self->b.mirror, &res));
@@ -138,7 +138,7 @@ TEST_F(thp_order, part_of_a_page)
 /* A part of a device page goes home: the rest stays, the page is split. */
 TEST_F(thp_order, part_goes_home)
 {
-	uint8_t *part = self->b.ptr + 100 * DM_PAGE;
+	__u8 *part = self->b.ptr + 100 * DM_PAGE;
 
 	NEEDS_WHOLE();
 	ASSERT_WHOLE_TO_DEV(&self->b, 1, DM_CPU);
@@ -157,7 +157,7 @@ TEST_F(thp_order, part_goes_home)
 TEST_F(thp_order, unaligned_range)
 {
 	struct dm_buf big;
-	uint8_t *from;
+	__u8 *from;
 	unsigned long n = 2 * NPAGES;
 
 	if (!thp_make(&big, 3 * NPAGES)) {

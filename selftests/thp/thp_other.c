@@ -90,7 +90,7 @@ TEST_F(thp_other, collapse_under_device_mapping)
 TEST_F(thp_other, huge_zero_page)
 {
 	ASSERT_EQ(0, dm_buf_anon(&self->b, NPAGES, DM_BUF_THP));
-	(void)*(volatile uint8_t *)self->b.ptr;
+	(void)*(volatile __u8 *)self->b.ptr;
 	memset(self->b.mirror, 0xff, self->b.size);
 	ASSERT_EQ(0, dm_to_dev(self->dm.fd, self->b.ptr, NPAGES,
 			       self->b.mirror, NULL));
@@ -126,7 +126,7 @@ TEST_F(thp_other, madv_free)
 	ASSERT_WHOLE_TO_DEV(&self->b, 1, DM_CPU);
 	ASSERT_EQ(0, madvise(self->b.ptr, self->b.size, MADV_FREE));
 	for (i = 0; i < NPAGES; i++) {
-		uint8_t *p = self->b.ptr + i * DM_PAGE;
+		__u8 *p = self->b.ptr + i * DM_PAGE;
 
 		if (dm_verify_zero(p, 1, NULL))
 			ASSERT_TAGS(p, 1, p, 1, DM_CPU);

@@ -15,7 +15,7 @@
 FIXTURE(thp_partial) {
 	struct dm_ctx dm;
 	struct dm_buf b;
-	uint8_t *cut;		/* the part */
+	__u8 *cut;		/* the part */
 	unsigned long first, n;	/* its first page and length */
 };
 
@@ -54,45 +54,54 @@ FIXTURE_TEARDOWN(thp_partial)
 	stage_teardown(_metadata, &self->dm);
 }
 
-/* Pages before and after the part; there may be none. */
-#define BEFORE	self->b.ptr, self->first
-#define AFTER	(self->cut + self->n * DM_PAGE), \
-		(NPAGES - self->first - self->n)
-
-static int on_dev(int fd, uint8_t *at, unsigned long n, char *why)
+static __u8 *after(struct _test_data_thp_partial *self)
 {
-	return n ? dm_all(fd, at, n, DM_ON_DEV, why) : 0;
+	return self->cut + self->n * DM_PAGE;
+}
+
+static unsigned long nr_after(struct _test_data_thp_partial *self)
+{
+	return NPAGES - self->first - self->n;
+}
+
+/* Is what is left, before and after the part, still on the device? */
+static int rest_on_dev(struct _test_data_thp_partial *self, char *why)
+{
+	int ret = 0;
+
+	if (self->first)
+		ret = dm_all(self->dm.fd, self->b.ptr, self->first, DM_ON_DEV,
+			     why);
+	if (!ret && nr_after(self))
+		ret = dm_all(self->dm.fd, after(self), nr_after(self),
+			     DM_ON_DEV, why);
+	return ret;
 }
 
 #define ASSERT_REST_ON_DEV() do {					\
 	char why_[DM_MSG] = "";						\
-	int ret_ = on_dev(self->dm.fd, BEFORE, why_);			\
 									\
-	if (!ret_)							\
-		ret_ = on_dev(self->dm.fd, AFTER, why_);		\
-	ASSERT_EQ(0, ret_) {						\
+	ASSERT_EQ(0, rest_on_dev(self, why_)) {				\
 		TH_LOG("the rest: %s", why_);				\
 	}								\
 } while (0)
 
-/* The rest, as the device reads it. */
-static int dev_reads(int fd, struct dm_buf *b, uint8_t *at, unsigned long n)
+static int dev_reads(struct _test_data_thp_partial *self, __u8 *at, unsigned long n)
 {
 	int ret;
 
 	if (!n)
 		return 0;
-	ret = dm_read(fd, at, n, b->mirror, NULL);
-	return ret ? ret : dm_verify(b->mirror, n, at, 1, DM_CPU, NULL);
+	ret = dm_read(self->dm.fd, at, n, self->b.mirror, NULL);
+	return ret ? ret : dm_verify(self->b.mirror, n, at, 1, DM_CPU, NULL);
 }
 
+/* What is left, as the device reads it and then as the CPU does. */
 #define ASSERT_REST_READABLE() do {					\
-	ASSERT_EQ(0, dev_reads(self->dm.fd, &self->b, BEFORE));		\
-	ASSERT_EQ(0, dev_reads(self->dm.fd, &self->b, AFTER));		\
+	ASSERT_EQ(0, dev_reads(self, self->b.ptr, self->first));	\
+	ASSERT_EQ(0, dev_reads(self, after(self), nr_after(self)));	\
 	ASSERT_TAGS(self->b.ptr, self->first, self->b.ptr, 1, DM_CPU);	\
-	ASSERT_TAGS(self->cut + self->n * DM_PAGE,			\
-		    NPAGES - self->first - self->n,			\
-		    self->cut + self->n * DM_PAGE, 1, DM_CPU);		\
+	ASSERT_TAGS(after(self), nr_after(self), after(self), 1, DM_CPU); \
 } while (0)
 
 /* munmap() of a part: unmapped for the device too, the rest is whole. */
@@ -149,7 +158,7 @@ TEST_F(thp_partial, mprotect)
 TEST_F(thp_partial, mremap)
 {
 	size_t len = self->n * DM_PAGE;
-	uint8_t *hole, *to;
+	__u8 *hole, *to;
 
 	hole = mmap(NULL, len + DM_PAGE, PROT_NONE,
 		    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -172,7 +181,7 @@ TEST_F(thp_partial, mremap)
 /* The device writes the rest after a part has gone. */
 TEST_F(thp_partial, write_after_munmap)
 {
-	uint8_t *at = self->first ? self->b.ptr :
+	__u8 *at = self->first ? self->b.ptr :
 				    self->cut + self->n * DM_PAGE;
 	unsigned long n = self->first ? self->first : NPAGES - self->n;
 
