@@ -51,6 +51,7 @@ static struct dmirror_device *dmirror_chardev_lookup(unsigned int minor)
 static int dmirror_chardev_open(struct inode *inode, struct file *file)
 {
 	struct dmirror_client *client;
+	int ret = -ENXIO;
 
 	if (!current->mm)
 		return -EINVAL;
@@ -58,15 +59,21 @@ static int dmirror_chardev_open(struct inode *inode, struct file *file)
 	if (!client)
 		return -ENOMEM;
 	client->dev = dmirror_chardev_lookup(iminor(inode));
-	if (!client->dev) {
-		kfree(client);
-		return -ENXIO;
-	}
+	if (!client->dev)
+		goto out_free;
 
-	dmirror_mirror_init(client);
+	ret = dmirror_mirror_init(client);
+	if (ret)
+		goto out_put;
 	atomic_inc(&client->dev->clients);
 	file->private_data = client;
 	return 0;
+
+out_put:
+	dmirror_device_put(client->dev);
+out_free:
+	kfree(client);
+	return ret == -EINTR ? -ERESTARTSYS : ret;
 }
 
 static int dmirror_chardev_release(struct inode *inode, struct file *file)

@@ -74,6 +74,19 @@ static void dmirror_leaf_lock_init(struct dmirror_leaf *leaf)
 	mutex_init(&leaf->lock);
 }
 
+/* Of a notifier that nobody reads the sequence of. */
+static bool dmirror_first_invalidate(struct mmu_interval_notifier *notifier,
+				     const struct mmu_notifier_range *range,
+				     unsigned long cur_seq)
+{
+	mmu_interval_set_seq(notifier, cur_seq);
+	return true;
+}
+
+static const struct mmu_interval_notifier_ops dmirror_first_ops = {
+	.invalidate = dmirror_first_invalidate,
+};
+
 static struct dmirror_leaf *dmirror_leaf_create(struct dmirror_client *client,
 						unsigned long base)
 {
@@ -230,12 +243,33 @@ int dmirror_mirror_relax(struct dmirror_client *client)
 	return 0;
 }
 
-void dmirror_mirror_init(struct dmirror_client *client)
+/*
+ * The first notifier of a process takes all its locks and gives up on any
+ * signal. Have that behind us before the first operation.
+ */
+static int dmirror_mirror_subscribe(struct mm_struct *mm)
 {
+	struct mmu_interval_notifier notifier = { };
+	int ret;
+
+	ret = mmu_interval_notifier_insert(&notifier, mm, 0, PAGE_SIZE,
+					   &dmirror_first_ops);
+	if (!ret)
+		mmu_interval_notifier_remove(&notifier);
+	return ret;
+}
+
+int dmirror_mirror_init(struct dmirror_client *client)
+{
+	int ret = dmirror_mirror_subscribe(current->mm);
+
+	if (ret)
+		return ret;
 	init_rwsem(&client->ops);
 	xa_init(&client->leaves);
 	client->mm = current->mm;
 	mmgrab(client->mm);
+	return 0;
 }
 
 void dmirror_mirror_fini(struct dmirror_client *client)

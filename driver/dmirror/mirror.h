@@ -27,8 +27,9 @@ void dmirror_mirror_module_exit(void);
  * @client: zeroed, @client->dev set
  *
  * Context: process context with an mm.
+ * Return: 0; -EINTR when a signal came first; -ENOMEM.
  */
-void dmirror_mirror_init(struct dmirror_client *client);
+int dmirror_mirror_init(struct dmirror_client *client);
 
 /**
  * dmirror_mirror_fini() - stop mirroring

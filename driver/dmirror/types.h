@@ -45,7 +45,7 @@ struct hmm_devmem;
 
 #define DMIRROR_NAME		"hmm_dmirror"
 #define DMIRROR_LEAF_SHIFT	(PAGE_SHIFT + DMIRROR_LEAF_ORDER)
-#define DMIRROR_LEAF_SIZE	(1UL << DMIRROR_LEAF_SHIFT)
+#define DMIRROR_LEAF_SIZE	BIT(DMIRROR_LEAF_SHIFT)
 
 /* How long an operation may be outrun by invalidations before -EBUSY. */
 #define DMIRROR_RETRY_MS	1000

@@ -240,7 +240,10 @@ static struct hmm_devmem *dmirror_vram_add_region(struct dmirror_device *dev,
 	if (dev->vram.kind == DMIRROR_PRIVATE)
 		return hmm_devmem_add(ops, dev->parent, size);
 
-	*range = (struct resource)DEFINE_RES_MEM_NAMED(addr, size, DMIRROR_NAME);
+	range->start = addr;
+	range->end = addr + size - 1;
+	range->name = DMIRROR_NAME;
+	range->flags = IORESOURCE_MEM;
 	range->desc = HMM_DEVMEM_DESC_PUBLIC;
 	return hmm_devmem_add_resource(ops, dev->parent, range);
 }

@@ -20,10 +20,12 @@
  *   EPERM    a device write to a page the process may not write; for
  *            CHECK_EXCLUSIVE: at least one page is still held exclusively
  *   ENOENT   MIGRATE_TO_DEV: not every page of the range is on the device
- *   EBUSY    the range kept changing for longer than the retry budget
+ *   EBUSY    the range kept changing for longer than the retry budget; for
+ *            RELEASE: somebody holds pages on the device, or more came meanwhile
+ *   EOPNOTSUPP  EXCLUSIVE of memory that is not private and anonymous
  *   ENOMEM   no memory
  *   EINTR    the calling task is being killed
- *   ENODEV   the device has been unbound
+ *   ENODEV   the device has been unbound (opening its node then: ENXIO)
  *
  * @cpages and @faults are written back on success and on failure alike.
  */
