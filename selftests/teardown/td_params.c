@@ -100,10 +100,15 @@ TEST_F(td_params, bad_ranges)
 	}
 }
 
-/* More memory than there is: an error, not an out-of-memory killer. */
+/*
+ * More memory than there is: an error, not an out-of-memory killer. Should it
+ * come to that, this process is the one to go, and the test has failed.
+ */
 TEST_F(td_params, too_much_memory)
 {
+	ASSERT_EQ(0, dm_write_file("/proc/self/oom_score_adj", "1000"));
 	ASSERT_EQ(-ENOMEM, mc_load(MC_DMIRROR, "vram_mb=65536"));
+	ASSERT_EQ(0, dm_write_file("/proc/self/oom_score_adj", "0"));
 	ASSERT_FALSE(mc_loaded(MC_DMIRROR));
 	ASSERT_FALSE(dm_node_exists(0));
 }
