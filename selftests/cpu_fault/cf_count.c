@@ -85,6 +85,10 @@ TEST_F(cf_count, one_store)
 	if (self->dm.counters)
 		ASSERT_EQ(1, stage_delta(&self->dm, "cpu_faults"));
 	ASSERT_EQ((__u8)(old ^ 0xff), *byte);
+	/* The device must not go on with the page it had. */
+	ASSERT_EQ(0, dm_read(self->dm.fd, self->b.ptr + 33 * DM_PAGE, 1,
+			     self->b.mirror, NULL));
+	ASSERT_EQ((__u8)(old ^ 0xff), self->b.mirror[4095]);
 	*byte = old;
 	ASSERT_TAGS(self->b.ptr, NPAGES, self->b.ptr, 1, DM_CPU);
 	ASSERT_DEV_READS(self->dm.fd, &self->b, 1, DM_CPU);
