@@ -124,7 +124,8 @@ TEST_F(add, address_space)
 				  self->section, DT_DESC));
 	if (bits > 36)
 		SKIP(return, "%d address bits are too many to fill", bits);
-	EXPECT_EQ(-ERANGE, dt_cmd(self->fd, "private %lu", 32UL << 30));
+	EXPECT_EQ(-ERANGE, dt_cmd(self->fd, "private %lu",
+				  top - (4UL << 30)));
 	EXPECT_EQ(0, dt_cmd(self->fd, "private %lu", 8UL << 30));
 	EXPECT_EQ(8UL << 30, bytes(self->fd, 0));
 }
