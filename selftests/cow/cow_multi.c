@@ -190,8 +190,14 @@ TEST_F(cow_multi, shared_across_devices)
 	ASSERT_EQ(0, act(&self->here, A_DEV_CHECK, 0, NPAGES, 1, DM_CPU));
 	ASSERT_EQ(0, act(&self->here, A_DEV_FILL, half, half, 3, DM_DEV));
 	ASSERT_EQ(0, act(&self->child, A_DEV_CHECK, half, half, 1, DM_CPU));
-	/* One device does not take from the other: home first. */
+	/*
+	 * One device does not take from the other: home first. The child is
+	 * the only one left that maps the second half.
+	 */
 	ASSERT_EQ(0, act(&self->here, A_TO_SYS, 0, NPAGES, 0, 0));
+	ASSERT_EQ(0, act_arg(&self->child, A_OPEN, self->dm.index));
+	ASSERT_EQ(0, act(&self->child, A_TO_SYS, 0, NPAGES, 0, 0));
+	ASSERT_EQ(0, act_arg(&self->child, A_OPEN, self->dm.peer_index));
 	ASSERT_EQ(0, act(&self->child, A_TO_DEV, 0, NPAGES, 0, 0));
 	ASSERT_EQ(0, act(&self->here, A_TO_DEV, half, half, 0, 0));
 	ASSERT_EQ(0, act(&self->child, A_CPU_CHECK, 0, half, 2, DM_CHILD));
