@@ -255,7 +255,14 @@ static inline void compat_migrate_device_pfns(unsigned long *src_pfns,
 #define COMPAT_HMM_FAULT_UNLOCKED	0
 #endif
 
-/* True when the OOM killer already reaped this address space. */
+/**
+ * compat_mm_unstable - has the OOM killer reaped this address space already?
+ * @mm: address space
+ *
+ * Context: mmap lock held.
+ * Return: true if its content can no longer be trusted; kernels that do not
+ * tell modules say false.
+ */
 static inline bool compat_mm_unstable(struct mm_struct *mm)
 {
 #ifdef HAVE_CHECK_STABLE_ADDRESS_SPACE
