@@ -38,8 +38,25 @@ struct dmirror_fault {
 	unsigned long pfns[DMIRROR_LEAF_PAGES];
 };
 
+/*
+ * For a device page that is mapped whole, the core counts from its first frame
+ * even when the window begins somewhere in the middle (seen in 7.3). Such a page
+ * fills the leaf, so entry @idx is its page @idx.
+ */
+static struct page *dmirror_fault_page(struct dmirror_vram *vram,
+				       unsigned long hmm_pfn, unsigned int idx)
+{
+	struct page *page = hmm_pfn_to_page(hmm_pfn);
+	unsigned long pfn = page_to_pfn(page);
+
+	if (hmm_pfn_to_map_order(hmm_pfn) != DMIRROR_LEAF_ORDER ||
+	    !dmirror_vram_owns(vram, page))
+		return page;
+	return pfn_to_page(ALIGN_DOWN(pfn, DMIRROR_LEAF_PAGES) + idx);
+}
+
 static dmirror_pte_t dmirror_fault_pte(struct dmirror_vram *vram,
-				       unsigned long hmm_pfn)
+				       unsigned long hmm_pfn, unsigned int idx)
 {
 	struct page *page;
 	u64 flags = 0;
@@ -47,7 +64,7 @@ static dmirror_pte_t dmirror_fault_pte(struct dmirror_vram *vram,
 	if (!(hmm_pfn & HMM_PFN_VALID))
 		return 0;
 
-	page = hmm_pfn_to_page(hmm_pfn);
+	page = dmirror_fault_page(vram, hmm_pfn, idx);
 	if (hmm_pfn & HMM_PFN_WRITE)
 		flags |= DMIRROR_PTE_WRITE;
 	if (dmirror_vram_owns(vram, page)) {
@@ -71,7 +88,7 @@ static int dmirror_fault_install(struct dmirror_fault *f)
 
 	for (i = 0; i < n; i++) {
 		dmirror_pte_t pte = dmirror_fault_pte(&leaf->client->dev->vram,
-						      f->pfns[i]);
+						      f->pfns[i], first + i);
 
 		/* An exclusive entry is better than what the CPU can offer. */
 		if (pte && !(leaf->pt.pte[first + i] & DMIRROR_PTE_EXCLUSIVE))
