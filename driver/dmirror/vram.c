@@ -203,6 +203,9 @@ static int dmirror_vram_alloc_backing(struct dmirror_vram *vram)
 	unsigned int order = DMIRROR_LEAF_ORDER;
 	unsigned long i = 0;
 
+	/* Do not bring the machine to its knees only to fail in the end. */
+	if (vram->nr_pages > si_mem_available())
+		return -ENOMEM;
 	vram->backing = kvcalloc(vram->nr_pages, sizeof(*vram->backing), GFP_KERNEL);
 	if (!vram->backing)
 		return -ENOMEM;

@@ -7,6 +7,7 @@
 #define _GNU_SOURCE
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "actor.h"
 #include "thp.h"
@@ -63,6 +64,29 @@ TEST_F(thp_order, fault_back)
 	ASSERT_COUNTED("large_out", 1);
 	ASSERT_COUNTED("folio_splits", 0);
 	ASSERT_TAGS(self->b.ptr, NPAGES, self->b.ptr, 1, DM_CPU);
+}
+
+/*
+ * A client that begins in the middle of a page that is whole on the device gets
+ * the middle. (The kernel names the first frame then.)
+ */
+TEST_F(thp_order, begin_in_the_middle)
+{
+	const unsigned long at = NPAGES / 4;
+	__u8 *addr = self->b.ptr + at * DM_PAGE;
+	int fd;
+
+	ASSERT_WHOLE_TO_DEV(&self->b, 1, DM_CPU);
+	fd = dm_open(self->dm.index);
+	ASSERT_GE(fd, 0);
+	ASSERT_EQ(0, dm_read(fd, addr, 1, self->b.mirror, NULL));
+	ASSERT_TAGS(self->b.mirror, 1, addr, 1, DM_CPU);
+	dm_fill(self->b.mirror, at, addr + at * DM_PAGE, 2, DM_DEV);
+	ASSERT_EQ(0, dm_write(fd, addr + at * DM_PAGE, at, self->b.mirror, NULL));
+	close(fd);
+	ASSERT_TAGS(self->b.ptr, 2 * at, self->b.ptr, 1, DM_CPU);
+	ASSERT_TAGS(addr + at * DM_PAGE, at, addr + at * DM_PAGE, 2, DM_DEV);
+	ASSERT_TAGS(addr + 2 * at * DM_PAGE, at, addr + 2 * at * DM_PAGE, 1, DM_CPU);
 }
 
 /* Ten times round: the device memory stays in one piece. */
