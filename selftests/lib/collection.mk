@@ -6,6 +6,7 @@
 #
 #   KSRC       kernel source tree (required, read only)
 #   OUTPUT     where to build (default: build/selftests/<collection>)
+#   DM_LIB     the archive of helpers, if somebody else has built it
 #   VM_UTIL=1  (set by a collection) also link the kernel's mm/vm_util.c
 #
 # Every program in TEST_GEN_PROGS and TEST_GEN_PROGS_EXTENDED is linked with the
@@ -27,14 +28,14 @@ COLLECTION ?= $(DM_NAME)
 
 DM_SRCS := $(wildcard $(DM_LIBDIR)/*.c)
 DM_HDRS := $(wildcard $(DM_LIBDIR)/*.h $(DM_LIBDIR)/*.inc $(DM_TOPDIR)/uapi/hmm_dmirror/*.h)
-DM_LIB := $(OUTPUT)/libdm.a
+DM_ARCHIVE := $(OUTPUT)/libdm.a
 DM_OBJS := $(patsubst $(DM_LIBDIR)/%.c,$(OUTPUT)/dm_objs/%.o,$(DM_SRCS))
 
 CFLAGS += -std=gnu11 -O2 -g -Wall -Wextra -Werror -Wno-sign-compare
 CFLAGS += -Wno-unused-parameter -Wno-missing-field-initializers
 CFLAGS += -I$(DM_LIBDIR) -I$(DM_TOPDIR)/uapi
-LDLIBS += -lpthread
-EXTRA_CLEAN += $(DM_LIB) $(OUTPUT)/dm_objs
+LDLIBS += $(DM_ARCHIVE) -lpthread
+EXTRA_CLEAN += $(DM_ARCHIVE) $(OUTPUT)/dm_objs
 TEST_FILES += $(wildcard required)
 
 include $(KSRC)/tools/testing/selftests/lib.mk
@@ -43,23 +44,28 @@ CFLAGS += $(KHDR_INCLUDES) $(TOOLS_INCLUDES)
 
 ifeq ($(VM_UTIL),1)
 CFLAGS += -I$(top_srcdir) -I$(selfdir)/mm
-DM_OBJS += $(OUTPUT)/dm_objs/vm_util.o
-$(OUTPUT)/dm_objs/vm_util.o: $(selfdir)/mm/vm_util.c
+DM_VM_UTIL := $(OUTPUT)/dm_objs/vm_util.o
+$(DM_VM_UTIL): $(selfdir)/mm/vm_util.c
 	@mkdir -p $(@D)
 	$(call msg,CC,,$@)
 	$(Q)$(CC) $(CFLAGS) -Wno-error -w -c $< -o $@
 endif
 
+ifneq ($(DM_LIB),)
+$(DM_ARCHIVE): $(DM_LIB)
+	$(Q)ln -sf $< $@
+else
 $(OUTPUT)/dm_objs/%.o: $(DM_LIBDIR)/%.c $(DM_HDRS)
 	@mkdir -p $(@D)
 	$(call msg,CC,,$@)
 	$(Q)$(CC) $(CFLAGS) -c $< -o $@
 
-$(DM_LIB): $(DM_OBJS)
+$(DM_ARCHIVE): $(DM_OBJS)
 	$(call msg,AR,,$@)
 	$(Q)$(RM) $@ && $(AR) rcs $@ $^
+endif
 
 # lib.mk's pattern rule links every prerequisite that is not in LOCAL_HDRS.
-$(TEST_GEN_PROGS) $(TEST_GEN_PROGS_EXTENDED): $(DM_LIB)
+$(TEST_GEN_PROGS) $(TEST_GEN_PROGS_EXTENDED): $(DM_VM_UTIL) $(DM_ARCHIVE)
 LOCAL_HDRS += $(DM_HDRS) $(wildcard $(CURDIR)/*.h)
 $(TEST_GEN_PROGS) $(TEST_GEN_PROGS_EXTENDED): $(LOCAL_HDRS)
