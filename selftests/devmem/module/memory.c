@@ -280,7 +280,9 @@ static void dt_evict(struct hmm_devmem *devmem)
 	/* Teardown has begun: an idle page must not come into use any more. */
 	offset = find_first_zero_bit(region->busy, pages);
 	page = hmm_devmem_page_get(devmem, devmem->pfn_first + offset, 0);
-	region->owner->dying_get = IS_ERR(page) ? PTR_ERR(page) : 0;
+	region->owner->dying_get = PTR_ERR_OR_ZERO(page);
+	if (!IS_ERR(page))
+		hmm_devmem_page_put(page);
 
 	for (offset = 0; src && offset < pages; offset += DT_BATCH)
 		evict_batch(region, src, src + DT_BATCH,
