@@ -105,7 +105,7 @@ TEST_F_TIMEOUT(input, kinds_of_memory, dm_timeout(30))
 	void *addr;
 	int c, fd, ret;
 
-	for (t = targets; t < targets + targets_count; t++) {
+	for (t = targets; t->name; t++) {
 		for (c = 0; c < C_COUNT; c++) {
 			fd = dm_open(variant->index);
 			ASSERT_GE(fd, 0);
@@ -150,7 +150,7 @@ TEST_F_TIMEOUT(input, impossible_ranges, dm_timeout(30))
 	int c, ret, want;
 
 	ASSERT_NE(MAP_FAILED, p);
-	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+	for (i = 0; i < ARRAY_SIZE(bad); i++) {
 		for (c = 0; c < C_COUNT; c++) {
 			ret = dm_cmd(self->probe, command_nr[c],
 				     (void *)bad[i].addr, bad[i].npages,
@@ -174,7 +174,7 @@ TEST_F(input, unknown_flags)
 	uint64_t flags[] = { 2, 3, 4, 1 << 16, 1ULL << 40 };
 	unsigned int i;
 
-	for (i = 0; i < sizeof(flags) / sizeof(flags[0]); i++) {
+	for (i = 0; i < ARRAY_SIZE(flags); i++) {
 		EXPECT_EQ(-EINVAL, dm_cmd(self->probe, HMM_DMIRROR_FLAGS,
 					  self->healthy.ptr, flags[i], NULL,
 					  NULL)) {
@@ -198,7 +198,7 @@ TEST_F(input, unknown_commands)
 	unsigned long request;
 
 	for (dir = 0; dir < 4; dir++) {
-		for (i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		for (i = 0; i < ARRAY_SIZE(sizes); i++) {
 			for (nr = 0; nr < 16; nr++) {
 				size = sizes[i];
 				request = _IOC(dir, 'H', nr, size);

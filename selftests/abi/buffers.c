@@ -47,16 +47,15 @@ static const enum command data[] = {
 	C_READ, C_READ_UNLOCKED, C_WRITE, C_TO_DEV, C_EXCLUSIVE, C_SNAPSHOT,
 };
 
-#define NDATA	(sizeof(data) / sizeof(data[0]))
+#define NDATA	ARRAY_SIZE(data)
 
 /* Whatever was tried, the range still holds generation 1. */
-#define EXPECT_UNHARMED(what, c) do {					\
+#define EXPECT_UNHARMED(what, c)					\
 	EXPECT_EQ(0, dm_verify(self->b.ptr, NPAGES, self->b.ptr, 1,	\
 			       DM_CPU, NULL)) {				\
 		TH_LOG("%s with %s damaged the range", command_name[c],	\
 		       what);						\
-	}								\
-} while (0)
+	}
 
 #define EXPECT_ANSWER(want, c, buf, what) do {				\
 	EXPECT_EQ(want, dm_cmd(self->dm.fd, command_nr[c], self->b.ptr,	\

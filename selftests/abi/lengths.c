@@ -104,7 +104,7 @@ static unsigned long kernel_kb(void)
 
 	if (dm_read_file("/proc/meminfo", text, sizeof(text)) <= 0)
 		return 0;
-	for (i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+	for (i = 0; i < ARRAY_SIZE(keys); i++) {
 		p = strstr(text, keys[i]);
 		if (p && sscanf(p + strlen(keys[i]), "%lu", &kb) == 1)
 			sum += kb;

@@ -215,16 +215,15 @@ const struct target targets[] = {
 	  { 0, EPERM, EINVAL, EINVAL, 0, EFAULT, 0, 0, 0, 0 } },
 	{ "a device mapping", make_vvar,
 	  { EFAULT, EFAULT, EINVAL, EINVAL, 0, EFAULT, 0, 0, 0, EFAULT } },
+	{ 0 }
 };
-
-const int targets_count = sizeof(targets) / sizeof(targets[0]);
 
 const struct target *target_named(const char *name)
 {
-	int i;
+	const struct target *t;
 
-	for (i = 0; i < targets_count; i++)
-		if (!strcmp(targets[i].name, name))
-			return &targets[i];
+	for (t = targets; t->name; t++)
+		if (!strcmp(t->name, name))
+			return t;
 	return NULL;
 }

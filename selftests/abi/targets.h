@@ -29,8 +29,8 @@ struct target {
 	int		err[C_COUNT];
 };
 
+/* Ended by one without a name. */
 extern const struct target targets[];
-extern const int targets_count;
 
 extern const unsigned long command_nr[C_COUNT];
 extern const char * const command_name[C_COUNT];

@@ -65,7 +65,8 @@ FIXTURE_SETUP(discard)
 {
 	struct world *w;
 
-	self->w = w = calloc(1, sizeof(*w));
+	w = calloc(1, sizeof(*w));
+	self->w = w;
 	ASSERT_NE(NULL, w);
 	dm_setup(_metadata, &w->dm, variant->index, variant->peer);
 	if (_metadata->exit_code)
@@ -138,7 +139,10 @@ static void write_and_look(struct world *w)
 	struct dm_bad bad;
 
 	dm_fill(w->b.mirror, w->b.npages, w->b.ptr, w->gen, DM_DEV);
-	w->error = dm_write(w->dm.fd, w->b.ptr, w->b.npages, w->b.mirror, NULL);
+	do {
+		w->error = dm_write(w->dm.fd, w->b.ptr, w->b.npages,
+				    w->b.mirror, NULL);
+	} while (w->error == -EBUSY && !race_over());
 	if (w->error)
 		return;
 	if (dm_verify(w->b.ptr, w->b.npages, w->b.ptr, w->gen, DM_DEV, &bad))
@@ -167,7 +171,11 @@ static int mover(void *arg)
 	}
 	dm_to_dev(w->dm.fd, w->canary.ptr, w->canary.npages, w->canary.mirror,
 		  NULL);
-	w->error = dm_read(w->dm.fd, w->b.ptr, w->b.npages, w->back, NULL);
+	/* A starved machine may use up the time a command gives itself. */
+	do {
+		w->error = dm_read(w->dm.fd, w->b.ptr, w->b.npages, w->back,
+				   NULL);
+	} while (w->error == -EBUSY && !race_over());
 	if (w->error)
 		return w->error;
 	look(w, "device read", w->back);
@@ -218,17 +226,17 @@ static int by_munmap(struct world *w)
 #define RACE(how) do {							\
 	struct world *w = self->w;					\
 	struct race_actor actors[] = {					\
-		{ "migration in", mover, w },				\
+		{ "migration in", mover, w, .least = 20 },		\
 		{ "discard", discarder, w },				\
 	};								\
 									\
 	w->discard = how;						\
 	RACE_RUN(actors, 2, RUN_MS);					\
 	EXPECT_EQ(0, w->stale + w->foreign + w->lost + w->damaged + w->other)\
-		TH_LOG("pages: %lu stale, %lu foreign, %lu other; rounds: %lu writes lost, %lu canaries damaged; first: %s",\
+		TH_LOG("%lu stale, %lu foreign, %lu other pages, %lu lost writes, %lu victims: %s",\
 		       w->stale, w->foreign, w->other, w->lost,		\
 		       w->damaged, w->first);				\
-	EXPECT_GT(w->gen, 1);						\
+	EXPECT_GE(w->gen, 20);						\
 } while (0)
 
 TEST_F_TIMEOUT(discard, dontneed, dm_timeout(30))

@@ -31,6 +31,7 @@ struct world {
 	const uint8_t	*seen;
 	uint16_t	gens[DM_2M_PAGES];
 	unsigned int	state;
+	bool		out;		/* the batch goes home */
 	unsigned int	gen;
 	unsigned long	lost, torn, other, writes, busy;
 	bool		acked;
@@ -78,7 +79,8 @@ FIXTURE_SETUP(lost)
 {
 	struct world *w;
 
-	self->w = w = calloc(1, sizeof(*w));
+	w = calloc(1, sizeof(*w));
+	self->w = w;
 	ASSERT_NE(NULL, w);
 	dm_setup(_metadata, &w->dm, variant->index, variant->peer);
 	if (_metadata->exit_code)
@@ -209,17 +211,27 @@ static int look_at_all(struct world *w)
 	return w->error;
 }
 
+/* All pages where the move starts, and known to the device there. */
+static int set_out(struct world *w)
+{
+	if (w->out) {
+		dm_to_dev(w->dm.fd, w->b.ptr, w->b.npages, w->back, NULL);
+		return 0;
+	}
+	dm_to_sys(w->dm.fd, w->b.ptr, w->b.npages, NULL);
+	return dm_read(w->dm.fd, w->b.ptr, w->b.npages, w->back, NULL);
+}
+
 /*
- * The pages are at home, known to the device, and on their way in together:
- * write single pages for as long as it takes, then look at all of them.
+ * The pages are about to move together: write single pages for as long as that
+ * takes, then look at all of them.
  */
-static int writer_from_sys(void *arg)
+static int batch_writer(void *arg)
 {
 	struct world *w = arg;
 	unsigned long i;
 
-	dm_to_sys(w->dm.fd, w->b.ptr, w->b.npages, NULL);
-	w->error = dm_read(w->dm.fd, w->b.ptr, w->b.npages, w->back, NULL);
+	w->error = set_out(w);
 	atomic_fetch_add(&w->phase, 1);
 	while (!w->error && !race_over() &&
 	       atomic_load(&w->moved) != atomic_load(&w->phase)) {
@@ -265,14 +277,17 @@ static int toucher(void *arg)
 	return 0;
 }
 
-static int sender(void *arg)
+static int batch_mover(void *arg)
 {
 	struct world *w = arg;
 	unsigned int seen = wait_phase(w);
 
 	if (!seen)
 		return 0;
-	dm_to_dev(w->dm.fd, w->b.ptr, w->b.npages, w->scratch, NULL);
+	if (w->out)
+		dm_to_sys(w->dm.fd, w->b.ptr, w->b.npages, NULL);
+	else
+		dm_to_dev(w->dm.fd, w->b.ptr, w->b.npages, w->scratch, NULL);
 	atomic_store(&w->moved, seen);
 	return 0;
 }
@@ -299,7 +314,7 @@ static int shuffler(void *arg)
 	struct world *w = self->w;					\
 	struct race_actor actors[] = { __VA_ARGS__ };			\
 									\
-	RACE_RUN(actors, (int)(sizeof(actors) / sizeof(actors[0])), RUN_MS);\
+	RACE_RUN(actors, ARRAY_SIZE(actors), RUN_MS);\
 	EXPECT_EQ(0, w->lost + w->torn + w->other)			\
 		TH_LOG("%lu lost, %lu torn, %lu other in %lu acknowledged page writes; first: %s",\
 		       w->lost, w->torn, w->other, w->writes, w->why);	\
@@ -310,33 +325,39 @@ static int shuffler(void *arg)
 
 TEST_F_TIMEOUT(lost, against_cpu_faults, dm_timeout(30))
 {
-	RACE({ "device writer", writer_from_dev, w },
+	RACE({ "device writer", writer_from_dev, w,
+	       .least = 20 },
 	     { "CPU reader", toucher, w });
 }
 
+/* A whole batch: the wider the window, the fewer rounds it takes. */
+#define BATCH_RACE(home) do {						\
+	struct dm_buf *b = &self->w->b;					\
+									\
+	dm_buf_free(b);							\
+	ASSERT_EQ(0, dm_buf_anon(b, DM_2M_PAGES, variant->flags));	\
+	self->w->scratch = realloc(self->w->scratch, b->size);		\
+	self->w->back = realloc(self->w->back, b->size);		\
+	dm_fill(b->ptr, b->npages, b->ptr, 0, DM_DEV);			\
+	self->w->out = home;						\
+	RACE({ "device writer", batch_writer, w, .least = 5 },		\
+	     { "migration", batch_mover, w });				\
+} while (0)
+
 TEST_F_TIMEOUT(lost, against_migration_in, dm_timeout(30))
 {
-	struct dm_buf *b = &self->w->b;
-
-	/* A whole batch: the wider the window, the fewer rounds it takes. */
-	dm_buf_free(b);
-	ASSERT_EQ(0, dm_buf_anon(b, DM_2M_PAGES, variant->flags));
-	self->w->scratch = realloc(self->w->scratch, b->size);
-	self->w->back = realloc(self->w->back, b->size);
-	dm_fill(b->ptr, b->npages, b->ptr, 0, DM_DEV);
-	RACE({ "device writer", writer_from_sys, w },
-	     { "migration in", sender, w });
+	BATCH_RACE(false);
 }
 
 TEST_F_TIMEOUT(lost, against_migration_out, dm_timeout(30))
 {
-	RACE({ "device writer", writer_from_dev, w },
-	     { "migration out", fetcher, w });
+	BATCH_RACE(true);
 }
 
 TEST_F_TIMEOUT(lost, against_everything, dm_timeout(30))
 {
-	RACE({ "device writer", writer, w },
+	RACE({ "device writer", writer, w,
+	       .least = 20 },
 	     { "CPU reader", toucher, w },
 	     { "migration in", shuffler, w },
 	     { "migration out", fetcher, w });

@@ -26,7 +26,8 @@
 
 struct race_ctl {
 	atomic_bool	stop;
-	long long	end;
+	long long	end, latest;
+	int		n;
 	pthread_barrier_t start;
 };
 
@@ -39,6 +40,21 @@ struct race_thread {
 /* Static: threads that never end keep using them. */
 static struct race_thread threads[16];
 static struct race_ctl ctl;
+
+bool race_over(void)
+{
+	long long now = sc_now_ms();
+	int i;
+
+	if (atomic_load(&ctl.stop) || now >= ctl.latest)
+		return true;
+	if (now < ctl.end)
+		return false;
+	for (i = 0; i < ctl.n; i++)
+		if (threads[i].actor->steps < threads[i].actor->least)
+			return false;
+	return true;
+}
 
 int race_slow(void)
 {
@@ -67,7 +83,7 @@ static void *race_thread(void *arg)
 	struct race_actor *a = t->actor;
 
 	pthread_barrier_wait(&t->ctl->start);
-	while (!atomic_load(&t->ctl->stop) && sc_now_ms() < t->ctl->end) {
+	while (!race_over()) {
 		a->ret = a->step(a->arg);
 		a->steps++;
 		if (a->ret)
@@ -79,7 +95,7 @@ static void *race_thread(void *arg)
 
 static bool race_join(struct race_thread *t)
 {
-	long long left = t->ctl->end - sc_now_ms();
+	long long left = t->ctl->latest - sc_now_ms();
 	struct timespec until;
 
 	clock_gettime(CLOCK_REALTIME, &until);
@@ -110,11 +126,6 @@ static int race_collect(int n, char *why)
 	return ret;
 }
 
-bool race_over(void)
-{
-	return atomic_load(&ctl.stop) || sc_now_ms() >= ctl.end;
-}
-
 int race_run(struct race_actor *actors, int n, int ms, char *why)
 {
 	int i, ret;
@@ -126,11 +137,15 @@ int race_run(struct race_actor *actors, int n, int ms, char *why)
 	pthread_barrier_init(&ctl.start, NULL, n);
 	/* A stack per thread is mapped before the clock starts. */
 	ctl.end = sc_now_ms() + (long long)ms * race_slow();
+	ctl.latest = ctl.end + 4LL * ms * race_slow();
+	ctl.n = n;
 	for (i = 0; i < n; i++) {
 		actors[i].steps = 0;
 		actors[i].ret = 0;
 		threads[i].ctl = &ctl;
 		threads[i].actor = &actors[i];
+	}
+	for (i = 0; i < n; i++) {
 		ret = pthread_create(&threads[i].id, NULL, race_thread,
 				     &threads[i]);
 		if (ret) {

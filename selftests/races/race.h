@@ -16,6 +16,8 @@
  * @step: called again and again until the time is up; a non-zero return value
  *	stops the whole race
  * @arg: handed to @step
+ * @least: how often @step must return before the race may end, as far as five
+ *	times its length allows; a busy machine may need it
  * @steps: how often @step returned, filled in
  * @ret: what @step returned last, filled in
  */
@@ -23,7 +25,8 @@ struct race_actor {
 	const char	*name;
 	int		(*step)(void *arg);
 	void		*arg;
-	long		steps;
+	long		least;
+	volatile long	steps;
 	int		ret;
 };
 
