@@ -201,6 +201,7 @@ static int dmirror_chardev_mmap(struct file *file, struct vm_area_struct *vma)
 
 	if (vma->vm_end - vma->vm_start > DMIRROR_MMAP_MAX)
 		return -EINVAL;
+	compat_vm_flags_set(vma, VM_DONTEXPAND | VM_DONTDUMP);
 	for (addr = vma->vm_start; addr < vma->vm_end && !ret; addr += PAGE_SIZE)
 		ret = dmirror_chardev_fill(vma, addr);
 	return ret;

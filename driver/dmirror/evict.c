@@ -24,8 +24,7 @@
 
 /*
  * Destinations are not charged anew: the charge of the device page moves with
- * its content. Small pages may push hard, a large one only tries: the caller
- * finds another victim.
+ * its content. No killing for them either: the caller finds another victim.
  */
 static struct page *dmirror_evict_alloc(unsigned int order)
 {
@@ -137,6 +136,8 @@ static int dmirror_evict_until(struct dmirror_device *dev,
 
 		if (fatal_signal_pending(current))
 			return -EINTR;
+		if (dmirror_vram_dead(&dev->vram))
+			return -ENODEV;
 		moved = dmirror_evict_next(dev, DMIRROR_REASON_EVICT);
 		in_vain = moved > 0 ? 0 : in_vain + 1;
 		if (moved < 0 || in_vain > dev->vram.pool.nr_blocks) {

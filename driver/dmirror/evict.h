@@ -20,7 +20,8 @@ struct dmirror_reserve;
  * evicted, whatever is there is set aside, be it nothing.
  *
  * Context: process context; no mmap lock, no folio lock.
- * Return: 0, or -EINTR when the caller is being killed (nothing set aside).
+ * Return: 0; with nothing set aside -EINTR when the caller is being killed,
+ * -ENODEV when the device has gone.
  */
 int dmirror_evict_reserve(struct dmirror_device *dev,
 			  struct dmirror_reserve *res, unsigned int want);

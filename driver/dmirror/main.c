@@ -111,6 +111,10 @@ static int dmirror_probe_device(struct platform_device *pdev)
 	struct dmirror_device *dev;
 	int ret;
 
+	/* driver_override can bring us anybody's device. */
+	if (pdev->id < 0 || pdev->id >= DMIRROR_MAX_DEVICES ||
+	    strcmp(pdev->name, DMIRROR_NAME))
+		return -ENODEV;
 	dev = dmirror_device_create(&pdev->dev, pdev->id);
 	if (!dev)
 		return -ENOMEM;
@@ -159,7 +163,11 @@ COMPAT_PLATFORM_REMOVE(dmirror_remove);
 static struct platform_driver dmirror_driver = {
 	.probe = dmirror_probe,
 	.remove = dmirror_remove_op,
-	.driver = { .name = DMIRROR_NAME },
+	.driver = {
+		.name = DMIRROR_NAME,
+		/* Loading reports what became of the devices. */
+		.probe_type = PROBE_FORCE_SYNCHRONOUS,
+	},
 };
 
 static bool dmirror_params_ok(void)
@@ -187,10 +195,14 @@ static bool dmirror_params_ok(void)
 static bool dmirror_names_taken(void)
 {
 	struct file *file = filp_open("/dev/" DMIRROR_NAME "0", O_RDWR | O_NONBLOCK, 0);
+	bool taken;
 
 	if (IS_ERR(file))
 		return false;
+	taken = S_ISCHR(file_inode(file)->i_mode);
 	filp_close(file, NULL);
+	if (!taken)
+		return false;
 	pr_err(DMIRROR_NAME ": /dev/" DMIRROR_NAME "0 is in use, unload test_hmm first\n");
 	return true;
 }

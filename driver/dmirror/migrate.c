@@ -23,6 +23,7 @@
 #include "compat.h"
 #include "copy.h"
 #include "evict.h"
+#include "hmm_devmem.h"
 #include "migrate.h"
 #include "mirror.h"
 #include "trace.h"
@@ -92,6 +93,21 @@ static void dmirror_migrate_finish(struct dmirror_migrate *m)
 }
 
 /*
+ * The core fills a 2 MiB hole with small pages all or none and does not look
+ * whether it got them all. Without its first page it leaves the hole alone.
+ */
+static void dmirror_migrate_drop_hole(struct dmirror_migrate *m, unsigned int i)
+{
+	struct page *first = migrate_pfn_to_page(m->args.dst[i]);
+
+	if (m->args.src[i] & MIGRATE_PFN_VALID)
+		return;
+	m->args.dst[i] = 0;
+	if (first)
+		hmm_devmem_page_put(first);
+}
+
+/*
  * Give every page the core is ready to move a destination. Entries lacking any
  * of the bits @need are none of our business. The callbacks handle one entry,
  * small() page @sub of the folio at entry @i.
@@ -105,6 +121,7 @@ static void dmirror_migrate_fill(struct dmirror_migrate *m, unsigned long need,
 
 	for (i = 0; i < m->args.npages; i += nr) {
 		unsigned long src = m->args.src[i];
+		unsigned int nomem = m->nomem;
 
 		nr = 1;
 		if ((src & need) != need)
@@ -122,6 +139,8 @@ static void dmirror_migrate_fill(struct dmirror_migrate *m, unsigned long need,
 		for (j = 0; j < nr; j++)
 			if (!small(m, i, j))
 				m->nomem++;
+		if (nr > 1 && m->nomem != nomem)
+			dmirror_migrate_drop_hole(m, i);
 	}
 }
 

@@ -78,7 +78,8 @@ unsigned int dmirror_vram_reserve(struct dmirror_vram *vram,
 	res->next = 0;
 	bitmap_zero(res->used, DMIRROR_BLOCK_PAGES);
 	spin_lock_irqsave(&vram->lock, flags);
-	if (partial || vram->pool.nr_free >= want)
+	/* The memory behind free pages has gone with the device. */
+	if (!vram->dead && (partial || vram->pool.nr_free >= want))
 		res->nr = dmirror_pool_reserve(&vram->pool, want, res->idx);
 	/* Isolated blocks count as free but give nothing. */
 	while (!partial && res->nr && res->nr < want)

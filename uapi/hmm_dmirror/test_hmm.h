@@ -27,7 +27,8 @@
  *   EINTR    the calling task is being killed
  *   ENODEV   the device has been unbound (opening its node then: ENXIO)
  *
- * @cpages and @faults are written back on success and on failure alike.
+ * @cpages and @faults are written back on success and on failure alike, unless
+ * the command was refused for its address or length.
  */
 #ifndef _HMM_DMIRROR_TEST_HMM_H
 #define _HMM_DMIRROR_TEST_HMM_H
