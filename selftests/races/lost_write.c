@@ -128,11 +128,14 @@ static void classify(struct world *w, const struct dm_bad *bad, int kind)
 /* The next pages in turn; a new generation each time round. */
 static void next_target(struct world *w)
 {
-	w->target += w->span * DM_PAGE;
-	if (w->target < w->b.ptr + w->b.size)
-		return;
-	w->target = w->b.ptr;
-	w->gen = (w->gen + 1) & 0xffff;
+	uint8_t *next = w->target + w->span * DM_PAGE;
+
+	/* Others follow the target: it must never be out of bounds. */
+	if (next >= w->b.ptr + w->b.size) {
+		next = w->b.ptr;
+		w->gen = (w->gen + 1) & 0xffff;
+	}
+	__atomic_store_n(&w->target, next, __ATOMIC_RELAXED);
 }
 
 /*
