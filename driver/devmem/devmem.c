@@ -239,9 +239,9 @@ static bool order_possible(const struct hmm_devmem *devmem, unsigned int order)
  * What was one once keeps pointing at its former head, which may be anything
  * by now: only a head in use that still reaches this far counts.
  */
-static bool page_idle(const struct page *page)
+static bool page_idle(struct page *page)
 {
-	const struct folio *folio = page_folio(page);
+	struct folio *folio = page_folio(page);
 
 	if (page_ref_count(page))
 		return false;
@@ -251,7 +251,7 @@ static bool page_idle(const struct page *page)
 }
 
 /* A driver that is wrong about its idle pages is told so, not crashed. */
-static bool pages_idle(const struct page *page, unsigned long nr)
+static bool pages_idle(struct page *page, unsigned long nr)
 {
 	unsigned long i;
 
