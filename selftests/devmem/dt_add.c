@@ -102,32 +102,48 @@ TEST_F(add, sizes)
 	}
 }
 
+/* Bits of a physical address, 0 if the kernel does not say. */
+static int address_bits(void)
+{
+	FILE *f = fopen("/proc/cpuinfo", "r");
+	char line[256];
+	int bits = 0;
+
+	while (f && !bits && fgets(line, sizeof(line), f))
+		sscanf(line, "address sizes : %d bits physical", &bits);
+	if (f)
+		fclose(f);
+	return bits;
+}
+
 /* A size that fits the address space as a number, but not between its users. */
 TEST_F(add, address_space)
 {
-	unsigned long top;
-	int bits = 0;
-	char line[256];
-	FILE *f = fopen("/proc/cpuinfo", "r");
+	unsigned long top = 1UL << address_bits();
 
-	ASSERT_NE(NULL, f);
-	while (!bits && fgets(line, sizeof(line), f))
-		sscanf(line, "address sizes : %d bits physical", &bits);
-	fclose(f);
-	if (!bits)
-		SKIP(return, "the size of physical address space is unknown");
-	top = 1UL << bits;
+	ASSERT_GT(top, 1);
 	EXPECT_EQ(-ERANGE, dt_cmd(self->fd, "private %lu", top));
 	EXPECT_EQ(-ERANGE, dt_cmd(self->fd, "private %lu",
 				  top - self->section));
-	EXPECT_EQ(-ERANGE, dt_cmd(self->fd, "resource %lu %lu %lu", top,
-				  self->section, DT_DESC));
-	if (bits > 36)
-		SKIP(return, "%d address bits are too many to fill", bits);
 	EXPECT_EQ(-ERANGE, dt_cmd(self->fd, "private %lu",
 				  top - (4UL << 30)));
-	EXPECT_EQ(0, dt_cmd(self->fd, "private %lu", 8UL << 30));
-	EXPECT_EQ(8UL << 30, bytes(self->fd, 0));
+	EXPECT_EQ(-ERANGE, dt_cmd(self->fd, "resource %lu %lu %lu", top,
+				  self->section, DT_DESC));
+}
+
+/* The largest regions there is memory for, until no addresses are left. */
+TEST_F(add, exhausted)
+{
+	int i, ret = 0;
+
+	if (address_bits() > 36)
+		SKIP(return, "%d address bits are too many to fill",
+		     address_bits());
+	for (i = 0; !ret && i < 4; i++)
+		ret = dt_cmd(self->fd, "private %lu", 16UL << 30);
+	EXPECT_EQ(-ERANGE, ret);
+	EXPECT_GE(i, 2);
+	EXPECT_EQ(16UL << 30, bytes(self->fd, 0));
 }
 
 TEST_F(add, bad_arguments)
