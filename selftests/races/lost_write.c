@@ -328,8 +328,7 @@ static int shuffler(void *arg)
 
 TEST_F_TIMEOUT(lost, against_cpu_faults, dm_timeout(30))
 {
-	RACE({ "device writer", writer_from_dev, w,
-	       .least = 20 },
+	RACE({ "device writer", writer_from_dev, w, .least = 20 },
 	     { "CPU reader", toucher, w });
 }
 
@@ -359,8 +358,7 @@ TEST_F_TIMEOUT(lost, against_migration_out, dm_timeout(30))
 
 TEST_F_TIMEOUT(lost, against_everything, dm_timeout(30))
 {
-	RACE({ "device writer", writer, w,
-	       .least = 20 },
+	RACE({ "device writer", writer, w, .least = 20 },
 	     { "CPU reader", toucher, w },
 	     { "migration in", shuffler, w },
 	     { "migration out", fetcher, w });
