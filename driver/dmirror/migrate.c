@@ -23,7 +23,6 @@
 #include "compat.h"
 #include "copy.h"
 #include "evict.h"
-#include "hmm_devmem.h"
 #include "migrate.h"
 #include "mirror.h"
 #include "trace.h"
@@ -104,7 +103,7 @@ static void dmirror_migrate_drop_hole(struct dmirror_migrate *m, unsigned int i)
 		return;
 	m->args.dst[i] = 0;
 	if (first)
-		hmm_devmem_page_put(first);
+		dmirror_vram_drop(first);
 }
 
 /*

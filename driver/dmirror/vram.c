@@ -153,6 +153,11 @@ static void dmirror_vram_drop_backing(struct dmirror_vram *vram, unsigned long i
 	vram->backing[i] = NULL;
 }
 
+void dmirror_vram_drop(struct page *page)
+{
+	hmm_devmem_page_put(page);
+}
+
 void dmirror_vram_free(struct dmirror_vram *vram, struct page *page,
 		       unsigned int order)
 {

@@ -164,6 +164,14 @@ struct page *dmirror_vram_take_large(struct dmirror_vram *vram,
 				     struct dmirror_reserve *res);
 
 /**
+ * dmirror_vram_drop() - a live page is not needed after all
+ * @page: from dmirror_vram_take(), still locked
+ *
+ * Context: any.
+ */
+void dmirror_vram_drop(struct page *page);
+
+/**
  * dmirror_vram_free() - a folio of the device lost its last reference
  * @vram: the memory
  * @page: first page
