@@ -4,17 +4,22 @@
 # runner.sh and in_guest.sh, with the working directory in the installed
 # collection.
 
-# nest <program>: a tree in $NEST whose collection "bait" has this one program.
-# A harness program is given the tests to run in BAIT, as its arguments.
+# nest <program>...: a tree in $NEST whose collection "bait" has these programs.
+# The harness program is given BAIT as its arguments; LIMIT is the time a
+# program may take, REQUIRE the list of tests that must run.
 nest()
 {
-	rm -rf "$NEST"
+	[ -x "$NEST/run" ] ||
+		cp -r ../run ../run_kselftest.sh ../kselftest ../runlib "$NEST/"
+	rm -rf "$NEST/bait" "$NEST/results"
 	mkdir -p "$NEST/bait"
-	cp -r ../run ../run_kselftest.sh ../kselftest ../runlib "$NEST/"
-	[ ! -e "$1" ] || cp "$1" "$NEST/bait/"
+	: > "$NEST/kselftest-list.txt"
+	for program; do
+		[ ! -e "$program" ] || cp "$program" "$NEST/bait/"
+		echo "bait:$program" >> "$NEST/kselftest-list.txt"
+	done
 	[ ! -e splat.ko ] || cp splat.ko "$NEST/bait/"
-	echo "bait:$1" > "$NEST/kselftest-list.txt"
-	echo "timeout=${LIMIT:-60}" > "$NEST/bait/settings"
+	echo "timeout=${LIMIT:-300}" > "$NEST/bait/settings"
 	: > "$NEST/required"
 	[ -z "${REQUIRE:-}" ] || echo "$REQUIRE" > "$NEST/bait/required"
 	KSELFTEST_BAITS_ARGS=${BAIT:-}
@@ -27,8 +32,8 @@ nested()
 	"$NEST/run" --results "$NEST/results" "$@" > "$NEST/out" 2>&1
 }
 
-# red <result> <reason>: the last run must have failed, and exactly this result
-# must be among the failures, for this reason (a fixed string).
+# red <status> <result> <reason>: the last run ended with this status, not 0, and
+# this result is among its failures, for this reason (a fixed string).
 red()
 {
 	status=$1 name=$2 why=$3
