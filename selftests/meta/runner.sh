@@ -57,6 +57,7 @@ ktap_test_result green_when_good green
 ktap_test_result missing_module no_module
 
 # Everything that misbehaves and ends by itself, in one run.
+# shellcheck disable=SC2034 # read by nest()
 REQUIRE='bait:baits:bait.skip
 bait:baits:bait.other
 bait:baits:bait.conditional if !file:/
