@@ -2,10 +2,12 @@
 /*
  * Pages that are not an ordinary 2 MiB page: collapsed over device entries, the
  * huge zero page, discarded and untouched ones, folios of other sizes, hugetlb.
- * Owns its buffers; no locks.
+ * Owns its buffers and a thread; no locks.
  */
 #define _GNU_SOURCE
 #include <linux/mman.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -114,6 +116,66 @@ TEST_F(thp_other, untouched)
 	ASSERT_ZERO_PAGES(self->b.mirror, NPAGES);
 	ASSERT_ALL(self->dm.fd, self->b.ptr, NPAGES, DM_ON_DEV);
 	ASSERT_ZERO_PAGES(self->b.ptr, NPAGES);
+}
+
+/* A file whose allocations fail as often as another thread can ask for it. */
+struct storm {
+	pthread_t	thread;
+	int		fd;
+	atomic_bool	over;
+};
+
+static void *storm_run(void *arg)
+{
+	struct storm *storm = arg;
+
+	while (!atomic_load(&storm->over))
+		dm_flags(storm->fd, HMM_DMIRROR_FLAG_FAIL_ALLOC);
+	return NULL;
+}
+
+/* How often an untouched 2 MiB must have been given up, of how many tries. */
+#define STORM_HITS	5
+#define STORM_ROUNDS	300
+
+/*
+ * Never touched, and neither the large page nor all of the small ones can be
+ * had. The 2 MiB are all there or none of them is, empty in any case: the core
+ * fills a hole this large without a look at whether it got every page.
+ */
+TEST_F(thp_other, untouched_in_a_storm)
+{
+	struct storm storm = { .fd = self->dm.fd };
+	struct hmm_dmirror_cmd res;
+	long there, hits = 0;
+	int ret, i;
+
+	NEEDS_WHOLE();
+	if (!dm_ours())
+		SKIP(return, "test_hmm has one failure, not two at once");
+	ASSERT_EQ(0, dm_buf_anon(&self->b, NPAGES, DM_BUF_THP));
+	ASSERT_EQ(0, pthread_create(&storm.thread, NULL, storm_run, &storm));
+	for (i = 0; i < STORM_ROUNDS && hits < STORM_HITS; i++) {
+		dm_restart(&self->dm);
+		ret = dm_to_dev(self->dm.fd, self->b.ptr, NPAGES,
+				self->b.mirror, &res);
+		there = dm_count(self->dm.fd, self->b.ptr, NPAGES, DM_ON_DEV);
+		EXPECT_EQ(there == NPAGES ? 0 : -ENOENT, ret);
+		EXPECT_EQ(there, res.cpages);
+		EXPECT_TRUE(there == NPAGES || !there);
+		EXPECT_EQ(NPAGES - there, dm_count(self->dm.fd, self->b.ptr,
+						   NPAGES, DM_NOWHERE));
+		hits += stage_delta(&self->dm, "large_fallbacks") > 0 &&
+			stage_delta(&self->dm, "migrate_in_failed_pages") > 0;
+		EXPECT_ZERO_PAGES(self->b.ptr, NPAGES);
+		EXPECT_EQ(0, madvise(self->b.ptr, self->b.size, MADV_DONTNEED));
+	}
+	atomic_store(&storm.over, true);
+	ASSERT_EQ(0, pthread_join(storm.thread, NULL));
+	TH_LOG("%ld holes given up in %d rounds", hits, i);
+	/* Or this test would prove nothing. */
+	EXPECT_EQ(STORM_HITS, hits);
+	EXPECT_EQ(0, dm_stat_now(self->dm.index, "vram_inflight_pages"));
 }
 
 /* MADV_FREE on a device page: old content or zeroes, page by page, no more. */
