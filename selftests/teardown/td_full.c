@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Taking a full device away while several threads want pages of it: one of them
+ * evicts, the others wait for their turn, and when it comes the device has gone.
+ * Owns its buffers and threads; no locks.
+ */
+#define _GNU_SOURCE
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sched.h>
+
+#include "teardown.h"
+
+/* Two windows fit on the device, each worker wants one. */
+#define SMALL_DEVICE	"vram_mb=4"
+#define NPAGES		DM_2M_PAGES
+#define WORKERS		4
+#define ROUNDS		6
+/* Emulated machines are slow; a device that never goes is slower. */
+#define UNBIND_MS	(1000LL * dm_timeout(10))
+
+/**
+ * struct worker - a thread that keeps moving its buffer to the device
+ * @b: the buffer
+ * @thread: the thread
+ * @fd: its file
+ * @gen: generation that was acknowledged last
+ * @moves: requests answered
+ * @last: the answer that ended it
+ * @odd: an answer that is not documented; 0 if there was none
+ */
+struct worker {
+	struct dm_buf	b;
+	pthread_t	thread;
+	int		fd;
+	unsigned int	gen;
+	atomic_ulong	moves;
+	int		last;
+	int		odd;
+};
+
+FIXTURE(td_full) {
+	struct td td;
+	struct worker w[WORKERS];
+};
+
+FIXTURE_SETUP(td_full)
+{
+	int i;
+
+	TD_SETUP(&self->td);
+	TD_RELOAD(SMALL_DEVICE);
+	for (i = 0; i < WORKERS; i++)
+		ASSERT_EQ(0, dm_buf_anon(&self->w[i].b, NPAGES, DM_BUF_SMALL));
+}
+
+FIXTURE_TEARDOWN(td_full)
+{
+	int i;
+
+	for (i = 0; i < WORKERS; i++)
+		dm_buf_free(&self->w[i].b);
+	EXPECT_EQ(0, mc_down(false));
+	td_restore(_metadata, &self->td);
+}
+
+/* What the interface allows for a request that races with everything. */
+static bool documented(int ret)
+{
+	return !ret || ret == -ENOENT || ret == -EBUSY || ret == -ENODEV;
+}
+
+/* In, and a new generation written by the device, until the device is gone. */
+static void *work(void *arg)
+{
+	struct worker *w = arg;
+	struct dm_buf *b = &w->b;
+	int ret = 0;
+
+	while (ret != -ENODEV) {
+		ret = dm_to_dev(w->fd, b->ptr, NPAGES, b->mirror, NULL);
+		if (!documented(ret))
+			w->odd = ret;
+		if (!ret && dm_verify(b->mirror, NPAGES, b->ptr, w->gen,
+				      DM_DEV, NULL))
+			w->odd = -EILSEQ;
+		if (w->odd)
+			break;
+		atomic_fetch_add(&w->moves, 1);
+		if (ret == -ENODEV)
+			break;
+		dm_fill(b->mirror, NPAGES, b->ptr, w->gen + 1, DM_DEV);
+		ret = dm_write(w->fd, b->ptr, NPAGES, b->mirror, NULL);
+		if (!ret)
+			w->gen++;
+		else if (!documented(ret))
+			w->odd = ret;
+	}
+	w->last = ret;
+	return NULL;
+}
+
+static int start(struct worker *w)
+{
+	w->gen = 1;
+	w->moves = 0;
+	w->odd = 0;
+	w->last = 0;
+	w->fd = dm_open(DM_PRIVATE0);
+	if (w->fd < 0)
+		return w->fd;
+	dm_fill(w->b.ptr, NPAGES, w->b.ptr, 1, DM_DEV);
+	return -pthread_create(&w->thread, NULL, work, w);
+}
+
+/* At home, each page the last generation or the one that was on its way. */
+static void check(struct __test_metadata *_metadata, struct worker *w)
+{
+	unsigned long i;
+
+	ASSERT_EQ(0, pthread_join(w->thread, NULL));
+	EXPECT_EQ(0, w->odd);
+	EXPECT_EQ(-ENODEV, w->last);
+	EXPECT_EQ(0, close(w->fd));
+	EXPECT_EQ(0, td_all_home(&w->b));
+	for (i = 0; i < NPAGES; i++) {
+		__u8 *at = w->b.ptr + i * DM_PAGE;
+
+		if (dm_verify(at, 1, at, w->gen + 1, DM_DEV, NULL))
+			ASSERT_TAGS(at, 1, at, w->gen, DM_DEV);
+	}
+}
+
+/*
+ * What is evicted after the unbinding began leaves pages free without memory
+ * behind them: nobody who waited for them may get one.
+ */
+TEST_F(td_full, waiting_for_eviction)
+{
+	char why[DM_MSG] = "";
+	struct dm_stats s;
+	long long began;
+	int round, i;
+
+	for (round = 0; round < ROUNDS; round++) {
+		for (i = 0; i < WORKERS; i++)
+			ASSERT_EQ(0, start(&self->w[i]));
+		/* Everybody has been served, so somebody was evicted. */
+		for (i = 0; i < WORKERS; i++) {
+			while (atomic_load(&self->w[i].moves) < 2 &&
+			       !self->w[i].odd)
+				sched_yield();
+		}
+		ASSERT_EQ(0, dm_stats_read(DM_PRIVATE0, &s));
+		EXPECT_LT(0, dm_stat(&s, "evictions"));
+		began = sc_now_ms();
+		ASSERT_EQ(0, mc_bind(0, false));
+		EXPECT_GT(UNBIND_MS, sc_now_ms() - began);
+		ASSERT_EQ(0, mc_wait_node(0, false));
+		for (i = 0; i < WORKERS; i++)
+			check(_metadata, &self->w[i]);
+		ASSERT_EQ(0, mc_bind(0, true));
+		ASSERT_EQ(0, mc_wait_node(0, true));
+		ASSERT_EQ(0, dm_stats_read(DM_PRIVATE0, &s));
+		EXPECT_EQ(0, dm_stats_idle(&s, why)) {
+			TH_LOG("%s", why);
+		}
+	}
+}
+
+TEST_HARNESS_MAIN
