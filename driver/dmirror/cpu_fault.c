@@ -60,9 +60,9 @@ static void dmirror_fault_buf_put(struct dmirror_fault_buf *buf)
 vm_fault_t dmirror_cpu_fault(struct dmirror_device *dev, struct vm_fault *vmf,
 			     unsigned long around)
 {
-	struct dmirror_moved moved = { 0 };
 	struct dmirror_fault_buf buf;
 	unsigned long start, end;
+	unsigned int moved;
 	vm_fault_t ret;
 
 	/* No PTE: a whole 2 MiB page is wanted back. */
@@ -74,7 +74,7 @@ vm_fault_t dmirror_cpu_fault(struct dmirror_device *dev, struct vm_fault *vmf,
 
 	ret = dmirror_migrate_fault(dev, vmf, start, end, buf.src, buf.dst, &moved);
 	dmirror_stat_add(&dev->stats, DMIRROR_STAT_CPU_FAULTS, 1);
-	dmirror_stat_add(&dev->stats, DMIRROR_STAT_CPU_FAULT_PAGES, moved.moved);
+	dmirror_stat_add(&dev->stats, DMIRROR_STAT_CPU_FAULT_PAGES, moved);
 	dmirror_fault_buf_put(&buf);
 	return ret;
 }

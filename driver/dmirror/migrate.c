@@ -4,7 +4,8 @@
  *
  * One window at a time, at most 2 MiB in one leaf: collect (the core locks and
  * unmaps what can move), find destinations, copy, commit, finish. Owns the
- * choice of destinations and the count of what really moved. The device's
+ * choice of destinations and the count of what really moved; what became of the
+ * pages of a request, one by one, is worked out in classify.c. The device's
  * translations are not touched here: the core's notifications clear them before
  * the copy, and whoever wants them back faults again, so a racing munmap or
  * madvise cannot leave a stale one behind.
@@ -20,6 +21,7 @@
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 
+#include "classify.h"
 #include "compat.h"
 #include "copy.h"
 #include "evict.h"
@@ -32,6 +34,7 @@
  * @dev: the device
  * @client: who asked; NULL for a CPU fault
  * @reserve: device pages to go to; NULL on the way out
+ * @classes: what becomes of each page; NULL for a CPU fault
  * @args: what the core is given
  * @urgent: entry that must find a destination, the page of a CPU fault; -1 if
  *	there is none
@@ -43,6 +46,7 @@ struct dmirror_migrate {
 	struct dmirror_device *dev;
 	struct dmirror_client *client;
 	struct dmirror_reserve *reserve;
+	struct dmirror_classes *classes;
 	struct migrate_vma args;
 	int urgent;
 	unsigned int tried;
@@ -62,9 +66,6 @@ static void dmirror_migrate_prepare(struct dmirror_migrate *m,
 				    unsigned long start, unsigned long end,
 				    unsigned long flags)
 {
-	m->tried = 0;
-	m->moved = 0;
-	m->nomem = 0;
 	m->args.vma = vma;
 	m->args.start = start;
 	m->args.end = end;
@@ -81,7 +82,11 @@ static void dmirror_migrate_finish(struct dmirror_migrate *m)
 {
 	unsigned int i;
 
+	if (m->classes)
+		dmirror_classify_offer(m->classes, &m->args);
 	migrate_vma_pages(&m->args);
+	if (m->classes)
+		dmirror_classify_result(m->classes, &m->args);
 	for (i = 0; i < m->args.npages; i++) {
 		if (!m->args.dst[i] || !(m->args.src[i] & MIGRATE_PFN_MIGRATE))
 			continue;
@@ -195,6 +200,18 @@ static struct vm_area_struct *dmirror_migrate_vma(struct mm_struct *mm,
 	return vma && (vma->vm_flags & VM_READ) ? vma : NULL;
 }
 
+/* Collect. A mapping of a kind that cannot migrate is refused as a whole. */
+static int dmirror_migrate_collect(struct dmirror_migrate *m)
+{
+	int ret = migrate_vma_setup(&m->args);
+
+	if (ret && m->classes)
+		dmirror_classify_all(m->classes,
+				     dmirror_leaf_count(m->args.start, m->args.end),
+				     DMIRROR_CLASS_UNSUPPORTED);
+	return ret;
+}
+
 /* Is there something to migrate, and how far? Before anything is evicted. */
 static int dmirror_migrate_check(struct mm_struct *mm, unsigned long start,
 				 unsigned long *end)
@@ -228,7 +245,7 @@ static int dmirror_migrate_in_once(struct dmirror_migrate *m, unsigned long star
 	*end = min(*end, vma->vm_end);
 
 	dmirror_migrate_prepare(m, vma, start, *end, MIGRATE_VMA_SELECT_SYSTEM);
-	ret = migrate_vma_setup(&m->args);
+	ret = dmirror_migrate_collect(m);
 	if (!ret) {
 		/* Holes, too: the device gets a cleared page. */
 		dmirror_migrate_fill(m, MIGRATE_PFN_MIGRATE,
@@ -240,42 +257,26 @@ static int dmirror_migrate_in_once(struct dmirror_migrate *m, unsigned long star
 	return ret;
 }
 
-/* Pages of the window that are known to be on the device already. */
-static unsigned int dmirror_migrate_present(struct dmirror_client *client,
-					    unsigned long start, unsigned long end)
-{
-	struct dmirror_leaf *leaf = dmirror_leaf_find(client, start);
-	unsigned int first = dmirror_leaf_index(start);
-	unsigned int n = 0;
-
-	if (!leaf)
-		return 0;
-	mutex_lock(&leaf->lock);
-	if (leaf->pt.nr_vram)
-		n = dmirror_pt_count(&leaf->pt, first,
-				     first + dmirror_leaf_count(start, end),
-				     DMIRROR_PTE_VRAM);
-	mutex_unlock(&leaf->lock);
-	return n;
-}
-
 static int dmirror_migrate_in_window(struct dmirror_migrate *m,
-				     unsigned long start, unsigned long *end,
-				     struct dmirror_moved *moved)
+				     unsigned long start, unsigned long *end)
 {
 	struct dmirror_stats *stats = &m->dev->stats;
-	unsigned int want = dmirror_leaf_count(start, *end) -
-			    dmirror_migrate_present(m->client, start, *end);
+	unsigned int n, want;
 	int ret;
 
-	if (!want)
+	ret = dmirror_migrate_check(m->client->mm, start, end);
+	if (ret)
+		return ret;
+	n = dmirror_leaf_count(start, *end);
+	want = n - dmirror_classify_present(m->client, start, *end);
+	if (!want) {
+		dmirror_classify_all(m->classes, n, DMIRROR_CLASS_PRESENT);
 		return 0;
+	}
 	ret = dmirror_evict_reserve(m->dev, m->reserve, want);
 	if (ret)
 		return ret;
 
-	m->tried = 0;
-	m->moved = 0;
 	trace_dmirror_migrate_in_begin(m->dev->id, start, want,
 				       DMIRROR_REASON_REQUEST, 0, 0);
 	ret = dmirror_migrate_in_once(m, start, end);
@@ -284,10 +285,34 @@ static int dmirror_migrate_in_window(struct dmirror_migrate *m,
 				     DMIRROR_REASON_REQUEST, m->moved,
 				     m->tried - m->moved);
 
-	moved->moved += m->moved;
-	moved->failed += m->tried - m->moved;
 	dmirror_stat_add(stats, DMIRROR_STAT_MIGRATE_IN_PAGES, m->moved);
 	dmirror_stat_add(stats, DMIRROR_STAT_MIGRATE_IN_FAILED, m->tried - m->moved);
+	dmirror_classify_look(m->classes, m->client, start, *end);
+	return ret;
+}
+
+/* One window of a request; every page of it is accounted for, whatever happens. */
+static int dmirror_migrate_request(struct dmirror_migrate *m,
+				   int (*window)(struct dmirror_migrate *,
+						 unsigned long, unsigned long *),
+				   unsigned long start, unsigned long *end,
+				   struct dmirror_moved *moved)
+{
+	int ret = -ENODEV, tries = 2;
+
+	dmirror_classify_begin(m->classes, !m->reserve);
+	if (dmirror_vram_get(&m->dev->vram)) {
+		/* What found no destination gets a second chance. */
+		do {
+			m->tried = 0;
+			m->moved = 0;
+			m->nomem = 0;
+			ret = window(m, start, end);
+		} while (!ret && m->nomem && --tries);
+		dmirror_vram_put(&m->dev->vram);
+	}
+	dmirror_classify_end(m->classes, m->dev,
+			     dmirror_leaf_count(start, *end), moved);
 	return ret;
 }
 
@@ -297,24 +322,12 @@ int dmirror_migrate_in(struct dmirror_client *client, unsigned long start,
 {
 	struct dmirror_migrate m = {
 		.dev = client->dev, .client = client, .urgent = -1,
-		.reserve = &buf->reserve,
+		.reserve = &buf->reserve, .classes = &buf->classes,
 		.args = { .src = buf->src, .dst = buf->dst },
 	};
-	struct dmirror_vram *vram = &client->dev->vram;
-	int ret, tries = 2;
 
-	ret = dmirror_migrate_check(client->mm, start, end);
-	if (ret)
-		return ret;
-	if (!dmirror_vram_get(vram))
-		return -ENODEV;
-	/* What found no destination gets a second chance with a new reserve. */
-	do {
-		m.nomem = 0;
-		ret = dmirror_migrate_in_window(&m, start, end, moved);
-	} while (!ret && m.nomem && --tries);
-	dmirror_vram_put(vram);
-	return ret;
+	return dmirror_migrate_request(&m, dmirror_migrate_in_window, start, end,
+				       moved);
 }
 
 /*
@@ -396,7 +409,7 @@ static int dmirror_migrate_out_locked(struct dmirror_migrate *m,
 				m->dev->vram.kind == DMIRROR_PRIVATE ?
 				MIGRATE_VMA_SELECT_DEVICE_PRIVATE :
 				MIGRATE_VMA_SELECT_DEVICE_COHERENT);
-	ret = migrate_vma_setup(&m->args);
+	ret = dmirror_migrate_collect(m);
 	if (ret)
 		return ret;
 
@@ -410,23 +423,19 @@ static int dmirror_migrate_out_locked(struct dmirror_migrate *m,
 }
 
 static void dmirror_migrate_out_count(struct dmirror_migrate *m, int reason,
-				      unsigned long start,
-				      struct dmirror_moved *moved)
+				      unsigned long start)
 {
 	struct dmirror_stats *stats = &m->dev->stats;
 
 	trace_dmirror_migrate_out_end(m->dev->id, start, m->tried, reason,
 				      m->moved, m->tried - m->moved);
-	moved->moved += m->moved;
-	moved->failed += m->tried - m->moved;
 	dmirror_stat_add(stats, DMIRROR_STAT_MIGRATE_OUT_PAGES, m->moved);
 	dmirror_stat_add(stats, DMIRROR_STAT_MIGRATE_OUT_FAILED,
 			 m->tried - m->moved);
 }
 
 static int dmirror_migrate_out_window(struct dmirror_migrate *m,
-				      unsigned long start, unsigned long *end,
-				      struct dmirror_moved *moved)
+				      unsigned long start, unsigned long *end)
 {
 	struct mm_struct *mm = m->client->mm;
 	struct vm_area_struct *vma;
@@ -441,9 +450,11 @@ static int dmirror_migrate_out_window(struct dmirror_migrate *m,
 						dmirror_leaf_count(start, *end),
 						DMIRROR_REASON_REQUEST, 0, 0);
 		ret = dmirror_migrate_out_locked(m, vma, start, *end);
-		dmirror_migrate_out_count(m, DMIRROR_REASON_REQUEST, start, moved);
+		dmirror_migrate_out_count(m, DMIRROR_REASON_REQUEST, start);
 	}
 	mmap_read_unlock(mm);
+	if (!ret)
+		dmirror_classify_look(m->classes, m->client, start, *end);
 	return ret;
 }
 
@@ -453,23 +464,18 @@ int dmirror_migrate_out(struct dmirror_client *client, unsigned long start,
 {
 	struct dmirror_migrate m = {
 		.dev = client->dev, .client = client, .urgent = -1,
+		.classes = &buf->classes,
 		.args = { .src = buf->src, .dst = buf->dst },
 	};
-	int ret, tries = 2;
 
-	if (!dmirror_vram_get(&client->dev->vram))
-		return -ENODEV;
-	do {
-		ret = dmirror_migrate_out_window(&m, start, end, moved);
-	} while (!ret && m.nomem && --tries);
-	dmirror_vram_put(&client->dev->vram);
-	return ret;
+	return dmirror_migrate_request(&m, dmirror_migrate_out_window, start, end,
+				       moved);
 }
 
 vm_fault_t dmirror_migrate_fault(struct dmirror_device *dev, struct vm_fault *vmf,
 				 unsigned long start, unsigned long end,
 				 unsigned long *src, unsigned long *dst,
-				 struct dmirror_moved *moved)
+				 unsigned int *moved)
 {
 	struct dmirror_migrate m = {
 		.dev = dev,
@@ -482,7 +488,8 @@ vm_fault_t dmirror_migrate_fault(struct dmirror_device *dev, struct vm_fault *vm
 					dmirror_leaf_count(start, end),
 					DMIRROR_REASON_CPU_FAULT, 0, 0);
 	ret = dmirror_migrate_out_locked(&m, vmf->vma, start, end);
-	dmirror_migrate_out_count(&m, DMIRROR_REASON_CPU_FAULT, start, moved);
+	dmirror_migrate_out_count(&m, DMIRROR_REASON_CPU_FAULT, start);
+	*moved = m.moved;
 	if (ret)
 		return VM_FAULT_SIGBUS;
 	/* Partly out of memory is all right as long as the page itself moved. */

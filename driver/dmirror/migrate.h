@@ -5,6 +5,7 @@
 #ifndef DMIRROR_MIGRATE_H
 #define DMIRROR_MIGRATE_H
 
+#include "classify.h"
 #include "types.h"
 #include "vram.h"
 
@@ -15,21 +16,13 @@ struct vm_fault;
  * @src: what the core found
  * @dst: where it goes
  * @reserve: device pages to go to
+ * @classes: what became of each page
  */
 struct dmirror_migrate_buf {
 	unsigned long src[DMIRROR_LEAF_PAGES];
 	unsigned long dst[DMIRROR_LEAF_PAGES];
 	struct dmirror_reserve reserve;
-};
-
-/**
- * struct dmirror_moved - what became of the pages of a migration
- * @moved: pages that changed place
- * @failed: pages that could have, and lost a race or had no destination
- */
-struct dmirror_moved {
-	unsigned long moved;
-	unsigned long failed;
+	struct dmirror_classes classes;
 };
 
 /**
@@ -39,10 +32,9 @@ struct dmirror_moved {
  * @end: (in, out) byte after the last, in the same leaf; on return where the
  *	mapping ended if that was earlier
  * @buf: working memory
- * @moved: what happened is added to it
+ * @moved: every page of the window is added to it, also on failure
  *
- * Evicts others when the device is full. Pages already there count as neither
- * moved nor failed. Data stays readable and writable for the process.
+ * Evicts others when the device is full. Data stays readable and writable for the process.
  *
  * Context: process context, no mmap lock.
  * Return: 0, also when no page moved; -EINVAL for a hole, a mapping without
@@ -62,7 +54,7 @@ int dmirror_migrate_in(struct dmirror_client *client, unsigned long start,
  * @start: first byte
  * @end: (in, out) byte after the last
  * @buf: working memory
- * @moved: what happened is added to it
+ * @moved: every page of the window is added to it, also on failure
  *
  * Return: 0, -EINVAL, -EINTR, -ENODEV.
  */
@@ -79,7 +71,7 @@ int dmirror_migrate_out(struct dmirror_client *client, unsigned long start,
  *	mapping and in one leaf
  * @src: working memory, an entry per page of the window
  * @dst: likewise
- * @moved: what happened is added to it
+ * @moved: (out) pages that came back
  *
  * Context: migrate_to_ram(): mmap lock held for reading, vmf->page referenced
  * and, on kernels that do so, locked.
@@ -90,6 +82,6 @@ int dmirror_migrate_out(struct dmirror_client *client, unsigned long start,
 vm_fault_t dmirror_migrate_fault(struct dmirror_device *dev, struct vm_fault *vmf,
 				 unsigned long start, unsigned long end,
 				 unsigned long *src, unsigned long *dst,
-				 struct dmirror_moved *moved);
+				 unsigned int *moved);
 
 #endif /* DMIRROR_MIGRATE_H */

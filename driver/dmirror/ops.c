@@ -65,29 +65,28 @@ typedef int (*dmirror_migrate_fn)(struct dmirror_client *client,
 
 /* @stop is where it ended, for whatever reason. */
 static int dmirror_op_migrate(struct dmirror_op *op, dmirror_migrate_fn migrate,
-			      struct dmirror_moved *moved, unsigned long *stop)
+			      unsigned long *stop)
 {
 	struct dmirror_migrate_buf *buf;
 	unsigned long addr = op->start;
-	unsigned long end;
+	unsigned long end = addr;
 	int ret = 0;
 
-	*stop = addr;
 	buf = kvmalloc(sizeof(*buf), GFP_KERNEL);
 	if (!buf)
-		return -ENOMEM;
+		ret = -ENOMEM;
 
-	while (addr < op->end) {
+	while (!ret && addr < op->end) {
 		end = dmirror_policy_window_end(addr, op->end, DMIRROR_LEAF_SIZE);
-		ret = migrate(op->client, addr, &end, buf, moved);
+		ret = migrate(op->client, addr, &end, buf, &op->moved);
 		if (ret)
 			break;
 		addr = end;
 		ret = dmirror_mirror_relax(op->client);
-		if (ret)
-			break;
 	}
 	*stop = addr;
+	dmirror_classify_untried(op->client->dev, (op->end - end) >> PAGE_SHIFT,
+				 migrate == dmirror_migrate_out, &op->moved);
 	kvfree(buf);
 	return ret;
 }
@@ -128,18 +127,29 @@ static int dmirror_op_resident(struct dmirror_client *client, unsigned long star
 	return ret;
 }
 
+/* Begin; what a request that cannot begin was to move remains untried. */
+static int dmirror_op_migrate_enter(struct dmirror_op *op, bool out)
+{
+	int ret = dmirror_mirror_enter(op->client);
+
+	if (ret)
+		dmirror_classify_untried(op->client->dev,
+					 (op->end - op->start) >> PAGE_SHIFT,
+					 out, &op->moved);
+	return ret;
+}
+
 int dmirror_op_migrate_in(struct dmirror_op *op)
 {
-	struct dmirror_moved moved = { 0 };
 	unsigned long stop;
 	u64 resident = 0;
 	int ret, err;
 
-	ret = dmirror_mirror_enter(op->client);
+	ret = dmirror_op_migrate_enter(op, false);
 	if (ret)
 		return ret;
 
-	ret = dmirror_op_migrate(op, dmirror_migrate_in, &moved, &stop);
+	ret = dmirror_op_migrate(op, dmirror_migrate_in, &stop);
 	/* Not what was moved: some of it may have left again meanwhile. */
 	err = dmirror_op_resident(op->client, op->start, stop, &resident);
 	if (!ret)
@@ -157,15 +167,14 @@ int dmirror_op_migrate_in(struct dmirror_op *op)
 
 int dmirror_op_migrate_out(struct dmirror_op *op)
 {
-	struct dmirror_moved moved = { 0 };
 	unsigned long stop;
 	int ret;
 
-	ret = dmirror_mirror_enter(op->client);
+	ret = dmirror_op_migrate_enter(op, true);
 	if (ret)
 		return ret;
-	ret = dmirror_op_migrate(op, dmirror_migrate_out, &moved, &stop);
-	op->done = moved.moved;
+	ret = dmirror_op_migrate(op, dmirror_migrate_out, &stop);
+	op->done = op->moved.pages[DMIRROR_CLASS_MOVED];
 	dmirror_mirror_exit(op->client);
 	return ret;
 }

@@ -14,6 +14,7 @@
 #ifndef DMIRROR_OPS_H
 #define DMIRROR_OPS_H
 
+#include "classify.h"
 #include "types.h"
 
 /**
@@ -24,6 +25,8 @@
  * @user: the caller's buffer
  * @done: (out) pages completed, on error too
  * @faults: (out) stops for faults
+ * @moved: (out) of a migration: all pages of the request by what became of them,
+ *	also on error; all zero before
  */
 struct dmirror_op {
 	struct dmirror_client *client;
@@ -32,6 +35,7 @@ struct dmirror_op {
 	void __user *user;
 	u64 done;
 	u64 faults;
+	struct dmirror_moved moved;
 };
 
 /**

@@ -17,6 +17,24 @@
  * @DMIRROR_STAT_MIGRATE_OUT_PAGES: pages moved back, on request or by a CPU fault
  * @DMIRROR_STAT_MIGRATE_IN_FAILED: pages that were ready to move in and did not
  * @DMIRROR_STAT_MIGRATE_OUT_FAILED: likewise out
+ * @DMIRROR_STAT_IN_UNTRIED: pages of requests to migrate in that were never tried
+ * @DMIRROR_STAT_IN_MOVED: likewise: moved, or made
+ * @DMIRROR_STAT_IN_PRESENT: likewise: there already
+ * @DMIRROR_STAT_IN_HOLE: likewise: no page, and none made
+ * @DMIRROR_STAT_IN_BUSY: likewise: pinned, locked or referenced by somebody
+ * @DMIRROR_STAT_IN_ELSEWHERE: likewise: swapped out, or on another device
+ * @DMIRROR_STAT_IN_UNSUPPORTED: likewise: of a kind that does not move
+ * @DMIRROR_STAT_IN_NOMEM: likewise: no destination to be had
+ * @DMIRROR_STAT_IN_RACED: likewise: changed meanwhile
+ * @DMIRROR_STAT_OUT_UNTRIED: pages of requests to migrate out that were never tried
+ * @DMIRROR_STAT_OUT_MOVED: likewise: moved, or made
+ * @DMIRROR_STAT_OUT_PRESENT: likewise: there already
+ * @DMIRROR_STAT_OUT_HOLE: likewise: no page, and none made
+ * @DMIRROR_STAT_OUT_BUSY: likewise: pinned, locked or referenced by somebody
+ * @DMIRROR_STAT_OUT_ELSEWHERE: likewise: swapped out, or on another device
+ * @DMIRROR_STAT_OUT_UNSUPPORTED: likewise: of a kind that does not move
+ * @DMIRROR_STAT_OUT_NOMEM: likewise: no destination to be had
+ * @DMIRROR_STAT_OUT_RACED: likewise: changed meanwhile
  * @DMIRROR_STAT_LARGE_IN: 2 MiB folios given a large place on the device
  * @DMIRROR_STAT_LARGE_OUT: 2 MiB folios given a large place back
  * @DMIRROR_STAT_LARGE_FALLBACKS: 2 MiB folios that had to move as small pages
@@ -39,13 +57,33 @@
  * @DMIRROR_STAT_LEAVES_PRUNED: leaves dropped to save memory
  * @DMIRROR_NR_STATS: how many counters there are
  *
- * The names are in stats.c, in the same order.
+ * The names are in stats.c, in the same order. What became of the pages of
+ * requests is told apart as by enum dmirror_class, in its order: what was asked
+ * for is the sum. DMIRROR_STAT_MIGRATE_* count movements, each attempt.
  */
 enum dmirror_stat {
 	DMIRROR_STAT_MIGRATE_IN_PAGES,
 	DMIRROR_STAT_MIGRATE_OUT_PAGES,
 	DMIRROR_STAT_MIGRATE_IN_FAILED,
 	DMIRROR_STAT_MIGRATE_OUT_FAILED,
+	DMIRROR_STAT_IN_UNTRIED,
+	DMIRROR_STAT_IN_MOVED,
+	DMIRROR_STAT_IN_PRESENT,
+	DMIRROR_STAT_IN_HOLE,
+	DMIRROR_STAT_IN_BUSY,
+	DMIRROR_STAT_IN_ELSEWHERE,
+	DMIRROR_STAT_IN_UNSUPPORTED,
+	DMIRROR_STAT_IN_NOMEM,
+	DMIRROR_STAT_IN_RACED,
+	DMIRROR_STAT_OUT_UNTRIED,
+	DMIRROR_STAT_OUT_MOVED,
+	DMIRROR_STAT_OUT_PRESENT,
+	DMIRROR_STAT_OUT_HOLE,
+	DMIRROR_STAT_OUT_BUSY,
+	DMIRROR_STAT_OUT_ELSEWHERE,
+	DMIRROR_STAT_OUT_UNSUPPORTED,
+	DMIRROR_STAT_OUT_NOMEM,
+	DMIRROR_STAT_OUT_RACED,
 	DMIRROR_STAT_LARGE_IN,
 	DMIRROR_STAT_LARGE_OUT,
 	DMIRROR_STAT_LARGE_FALLBACKS,

@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What became of the pages of a request: see classify.h.
+ *
+ * Owns the reasoning from what the core does to the arrays of a migration to a
+ * class for every page. The core says what it collected and what it committed,
+ * but not why it passed over a page: for those the process's page table is
+ * looked at again, through the device's own translations. Moves nothing and
+ * keeps nothing.
+ *
+ * Locks: leaf->lock, for the second look.
+ */
+#include <linux/migrate.h>
+#include <linux/mm.h>
+#include <linux/userfaultfd_k.h>
+
+#include "classify.h"
+#include "compat.h"
+#include "fault.h"
+#include "mirror.h"
+
+/* On its way to a class; what is left of these in the end has raced. */
+enum {
+	DMIRROR_CLASS_UNSEEN = DMIRROR_NR_CLASSES,	/* passed over by the core */
+	DMIRROR_CLASS_OFFERED_PAGE,			/* has a destination */
+	DMIRROR_CLASS_OFFERED_HOLE,			/* likewise, nothing was there */
+};
+
+static_assert(DMIRROR_STAT_IN_RACED - DMIRROR_STAT_IN_UNTRIED ==
+	      DMIRROR_CLASS_RACED);
+static_assert(DMIRROR_STAT_OUT_RACED - DMIRROR_STAT_OUT_UNTRIED ==
+	      DMIRROR_CLASS_RACED);
+
+void dmirror_classify_begin(struct dmirror_classes *c, bool out)
+{
+	c->out = out;
+	c->anon = false;
+	memset(c->of, DMIRROR_CLASS_UNTRIED, sizeof(c->of));
+}
+
+void dmirror_classify_all(struct dmirror_classes *c, unsigned int n,
+			  enum dmirror_class class)
+{
+	unsigned int i;
+
+	for (i = 0; i < n; i++)
+		if (c->of[i] != DMIRROR_CLASS_MOVED)
+			c->of[i] = class;
+}
+
+/* @nr pages, collected as one entry at @i. */
+static void dmirror_classify_collected(struct dmirror_classes *c,
+				       const struct migrate_vma *args,
+				       unsigned int i, unsigned int nr)
+{
+	bool hole = !(args->src[i] & MIGRATE_PFN_VALID);
+	bool whole = args->dst[i] & COMPAT_MIGRATE_PFN_COMPOUND;
+	unsigned int j;
+
+	for (j = i; j < i + nr; j++) {
+		if (hole && c->out)
+			c->of[j] = DMIRROR_CLASS_HOLE;
+		else if (!args->dst[i] || (!whole && !args->dst[j]))
+			c->of[j] = DMIRROR_CLASS_NOMEM;
+		else
+			c->of[j] = hole ? DMIRROR_CLASS_OFFERED_HOLE :
+					  DMIRROR_CLASS_OFFERED_PAGE;
+	}
+}
+
+void dmirror_classify_offer(struct dmirror_classes *c,
+			    const struct migrate_vma *args)
+{
+	unsigned int i, nr;
+
+	c->anon = vma_is_anonymous(args->vma);
+	for (i = 0; i < args->npages; i += nr) {
+		nr = args->src[i] & COMPAT_MIGRATE_PFN_COMPOUND ?
+		     DMIRROR_LEAF_PAGES : 1;
+		if (args->src[i] & MIGRATE_PFN_MIGRATE)
+			dmirror_classify_collected(c, args, i, nr);
+		/* What an earlier attempt has moved is not collected again. */
+		else if (c->of[i] != DMIRROR_CLASS_MOVED)
+			c->of[i] = DMIRROR_CLASS_UNSEEN;
+	}
+}
+
+/* It had a destination and the core did not take it. */
+static u8 dmirror_classify_refused(const struct dmirror_classes *c,
+				   const struct migrate_vma *args, unsigned int i)
+{
+	struct page *page = migrate_pfn_to_page(args->src[i]);
+
+	if (c->of[i] == DMIRROR_CLASS_OFFERED_HOLE)
+		return userfaultfd_missing(args->vma) ? DMIRROR_CLASS_HOLE :
+							DMIRROR_CLASS_RACED;
+	return page && !folio_test_anon(page_folio(page)) ?
+	       DMIRROR_CLASS_UNSUPPORTED : DMIRROR_CLASS_BUSY;
+}
+
+void dmirror_classify_result(struct dmirror_classes *c,
+			     const struct migrate_vma *args)
+{
+	unsigned int i, nr;
+
+	for (i = 0; i < args->npages; i += nr) {
+		nr = args->dst[i] & COMPAT_MIGRATE_PFN_COMPOUND ?
+		     DMIRROR_LEAF_PAGES : 1;
+		if (c->of[i] != DMIRROR_CLASS_OFFERED_PAGE &&
+		    c->of[i] != DMIRROR_CLASS_OFFERED_HOLE)
+			continue;
+		memset(c->of + i,
+		       args->src[i] & MIGRATE_PFN_MIGRATE ? DMIRROR_CLASS_MOVED :
+		       dmirror_classify_refused(c, args, i), nr);
+	}
+}
+
+/* A page the core passed over, by what the page table says now. */
+static enum dmirror_class dmirror_classify_seen(const struct dmirror_classes *c,
+						dmirror_pte_t pte)
+{
+	struct page *page;
+
+	if (!pte)
+		return c->anon ? DMIRROR_CLASS_ELSEWHERE : DMIRROR_CLASS_HOLE;
+	if (pte & DMIRROR_PTE_VRAM)
+		return c->out ? DMIRROR_CLASS_BUSY : DMIRROR_CLASS_PRESENT;
+
+	page = pfn_to_page(dmirror_pte_pfn(pte));
+	if (is_zone_device_page(page))
+		return DMIRROR_CLASS_ELSEWHERE;
+	if (c->out)
+		return DMIRROR_CLASS_PRESENT;
+	return folio_test_anon(page_folio(page)) ? DMIRROR_CLASS_BUSY :
+						   DMIRROR_CLASS_UNSUPPORTED;
+}
+
+void dmirror_classify_look(struct dmirror_classes *c,
+			   struct dmirror_client *client,
+			   unsigned long start, unsigned long end)
+{
+	unsigned int first = dmirror_leaf_index(start);
+	unsigned int i, n = dmirror_leaf_count(start, end);
+	struct dmirror_leaf *leaf;
+
+	if (!memchr(c->of, DMIRROR_CLASS_UNSEEN, n))
+		return;
+	leaf = dmirror_leaf_get(client, start);
+	if (IS_ERR(leaf) || dmirror_fault_populate(client, leaf, start, end))
+		return;
+
+	/* A page with an entry stays what it is while the lock is held. */
+	mutex_lock(&leaf->lock);
+	for (i = 0; i < n; i++)
+		if (c->of[i] == DMIRROR_CLASS_UNSEEN)
+			c->of[i] = dmirror_classify_seen(c, leaf->pt.pte[first + i]);
+	mutex_unlock(&leaf->lock);
+}
+
+static void dmirror_classify_count(struct dmirror_device *dev, bool out,
+				   unsigned int class, unsigned long n,
+				   struct dmirror_moved *moved)
+{
+	unsigned int base = out ? DMIRROR_STAT_OUT_UNTRIED :
+				  DMIRROR_STAT_IN_UNTRIED;
+
+	moved->pages[class] += n;
+	dmirror_stat_add(&dev->stats, base + class, n);
+}
+
+void dmirror_classify_end(const struct dmirror_classes *c,
+			  struct dmirror_device *dev, unsigned int n,
+			  struct dmirror_moved *moved)
+{
+	unsigned int sum[DMIRROR_NR_CLASSES] = { 0 };
+	unsigned int i;
+
+	for (i = 0; i < n; i++)
+		sum[min_t(u8, c->of[i], DMIRROR_CLASS_RACED)]++;
+	for (i = 0; i < DMIRROR_NR_CLASSES; i++)
+		if (sum[i])
+			dmirror_classify_count(dev, c->out, i, sum[i], moved);
+}
+
+void dmirror_classify_untried(struct dmirror_device *dev, unsigned long n,
+			      bool out, struct dmirror_moved *moved)
+{
+	dmirror_classify_count(dev, out, DMIRROR_CLASS_UNTRIED, n, moved);
+}
+
+unsigned int dmirror_classify_present(struct dmirror_client *client,
+				      unsigned long start, unsigned long end)
+{
+	struct dmirror_leaf *leaf = dmirror_leaf_find(client, start);
+	unsigned int first = dmirror_leaf_index(start);
+	unsigned int n = 0;
+
+	if (!leaf)
+		return 0;
+	mutex_lock(&leaf->lock);
+	if (leaf->pt.nr_vram)
+		n = dmirror_pt_count(&leaf->pt, first,
+				     first + dmirror_leaf_count(start, end),
+				     DMIRROR_PTE_VRAM);
+	mutex_unlock(&leaf->lock);
+	return n;
+}

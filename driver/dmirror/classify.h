@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What became of the pages of a request to migrate, each of them.
+ */
+#ifndef DMIRROR_CLASSIFY_H
+#define DMIRROR_CLASSIFY_H
+
+#include "types.h"
+
+struct migrate_vma;
+
+/**
+ * enum dmirror_class - what became of a page
+ * @DMIRROR_CLASS_UNTRIED: nothing was tried: the request ended, with an error,
+ *	before it came to this page or at the window that has it
+ * @DMIRROR_CLASS_MOVED: it changed place, or a page was made where none was
+ * @DMIRROR_CLASS_PRESENT: it was there already: in this device's memory on the
+ *	way in, in system memory on the way out
+ * @DMIRROR_CLASS_HOLE: there is no page, and none is made here: on the way out,
+ *	in a mapping that is not anonymous, where a userfaultfd handler wants to
+ *	supply what is missing
+ * @DMIRROR_CLASS_BUSY: it is in the right kind of memory but the core did not
+ *	let it go: pinned, locked by somebody else, or referenced meanwhile
+ * @DMIRROR_CLASS_ELSEWHERE: it is on a swap area or in the memory of another
+ *	device; the core does not tell a module which
+ * @DMIRROR_CLASS_UNSUPPORTED: pages of its kind never move: of a file, or of a
+ *	mapping the core refuses
+ * @DMIRROR_CLASS_NOMEM: no destination could be had for it, or not for all of
+ *	the large page or 2 MiB hole that it is a part of
+ * @DMIRROR_CLASS_RACED: it changed while the request looked at it
+ * @DMIRROR_NR_CLASSES: how many classes there are
+ *
+ * The counters from %DMIRROR_STAT_IN_UNTRIED and %DMIRROR_STAT_OUT_UNTRIED on
+ * have the same order.
+ */
+enum dmirror_class {
+	DMIRROR_CLASS_UNTRIED,
+	DMIRROR_CLASS_MOVED,
+	DMIRROR_CLASS_PRESENT,
+	DMIRROR_CLASS_HOLE,
+	DMIRROR_CLASS_BUSY,
+	DMIRROR_CLASS_ELSEWHERE,
+	DMIRROR_CLASS_UNSUPPORTED,
+	DMIRROR_CLASS_NOMEM,
+	DMIRROR_CLASS_RACED,
+	DMIRROR_NR_CLASSES
+};
+
+/**
+ * struct dmirror_moved - what became of the pages of a migration
+ * @pages: how many pages of each enum dmirror_class
+ *
+ * For a request the sum is the number of pages asked for, also when it fails.
+ */
+struct dmirror_moved {
+	unsigned long pages[DMIRROR_NR_CLASSES];
+};
+
+/**
+ * struct dmirror_classes - the pages of one window of a request
+ * @out: the direction: back to system memory
+ * @anon: the mapping is anonymous
+ * @of: enum dmirror_class of each page, or one of the states in between that
+ *	classify.c keeps to itself
+ */
+struct dmirror_classes {
+	bool out;
+	bool anon;
+	u8 of[DMIRROR_LEAF_PAGES];
+};
+
+/**
+ * dmirror_classify_begin() - start with a window
+ * @c: the classes; all untried afterwards
+ * @out: the direction
+ */
+void dmirror_classify_begin(struct dmirror_classes *c, bool out);
+
+/**
+ * dmirror_classify_all() - one class for what has not moved
+ * @c: the classes
+ * @n: pages of the window
+ * @class: for all that have not moved in an earlier attempt
+ */
+void dmirror_classify_all(struct dmirror_classes *c, unsigned int n,
+			  enum dmirror_class class);
+
+/**
+ * dmirror_classify_offer() - after the destinations have been chosen
+ * @c: the classes
+ * @args: collected, destinations filled in, not committed
+ *
+ * Context: mmap lock held.
+ */
+void dmirror_classify_offer(struct dmirror_classes *c,
+			    const struct migrate_vma *args);
+
+/**
+ * dmirror_classify_result() - after the migration has been committed
+ * @c: the classes
+ * @args: committed, not finalized: the pages are still locked
+ *
+ * Context: mmap lock held.
+ */
+void dmirror_classify_result(struct dmirror_classes *c,
+			     const struct migrate_vma *args);
+
+/**
+ * dmirror_classify_look() - find out why the core passed over some pages
+ * @c: the classes
+ * @client: the client, inside an operation
+ * @start: first byte of the window
+ * @end: byte after the last
+ *
+ * Looks at the process's page table once more, and only if there is a page that
+ * the core said nothing about. What cannot be found out any more has raced.
+ *
+ * Context: process context, no mmap lock.
+ */
+void dmirror_classify_look(struct dmirror_classes *c,
+			   struct dmirror_client *client,
+			   unsigned long start, unsigned long end);
+
+/**
+ * dmirror_classify_end() - count a window
+ * @c: the classes
+ * @dev: the device, for its counters
+ * @n: pages of the window
+ * @moved: counts by class are added to it
+ */
+void dmirror_classify_end(const struct dmirror_classes *c,
+			  struct dmirror_device *dev, unsigned int n,
+			  struct dmirror_moved *moved);
+
+/**
+ * dmirror_classify_untried() - count pages a request never came to
+ * @dev: the device, for its counters
+ * @n: how many
+ * @out: the direction
+ * @moved: they are added to it
+ */
+void dmirror_classify_untried(struct dmirror_device *dev, unsigned long n,
+			      bool out, struct dmirror_moved *moved);
+
+/**
+ * dmirror_classify_present() - pages of a window known to be on the device
+ * @client: the client, inside an operation
+ * @start: first byte
+ * @end: byte after the last
+ *
+ * Return: how many, from the device's own translations alone.
+ */
+unsigned int dmirror_classify_present(struct dmirror_client *client,
+				      unsigned long start, unsigned long end);
+
+#endif /* DMIRROR_CLASSIFY_H */
