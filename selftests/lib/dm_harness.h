@@ -184,6 +184,18 @@ do {									\
 #define EXPECT_MOVED(dmp, name, n) __DM_MOVED(EXPECT_EQ, dmp, name, n)
 #define EXPECT_MOVED_MIN(dmp, name, n) __DM_MOVED(EXPECT_GE, dmp, name, n)
 
+/* Requests @dir ("in" or "out") since setup had @n pages, all accounted for. */
+#define EXPECT_CLASSES(dmp, dir, n)					\
+do {									\
+	struct dm_ctx *_dm = (dmp);					\
+	struct dm_stats _s;						\
+	if (_dm->counters) {						\
+		EXPECT_EQ(0, dm_stats_read(_dm->index, &_s));		\
+		EXPECT_EQ(dm_classes_sum(&_dm->start, &_s, dir),	\
+			  (__s64)(n));					\
+	}								\
+} while (0)
+
 /* Make "since setup" start now. */
 static inline void dm_restart(struct dm_ctx *dm)
 {

@@ -77,6 +77,29 @@ __s64 dm_stat_delta(const struct dm_stats *before,
 							(__s64)(a - b);
 }
 
+__s64 dm_classes_sum(const struct dm_stats *before,
+		     const struct dm_stats *after, const char *dir)
+{
+	static const char * const classes[] = {
+		"untried", "moved", "present", "hole", "busy", "elsewhere",
+		"unsupported", "nomem", "raced",
+	};
+	__s64 sum = 0;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(classes); i++) {
+		char name[sizeof(before->name[0])];
+		__s64 delta;
+
+		snprintf(name, sizeof(name), "%s_%s_pages", dir, classes[i]);
+		delta = dm_stat_delta(before, after, name);
+		if (delta == DM_NO_DELTA)
+			return delta;
+		sum += delta;
+	}
+	return sum;
+}
+
 int dm_stats_law(const struct dm_stats *s, char *why)
 {
 	__u64 cap = dm_stat(s, "vram_capacity_pages");

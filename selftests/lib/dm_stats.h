@@ -60,6 +60,18 @@ __s64 dm_stat_delta(const struct dm_stats *before,
 		    const struct dm_stats *after, const char *name);
 
 /**
+ * dm_classes_sum() - pages of requests to migrate, whatever became of them
+ * @before: earlier counters
+ * @after: later counters
+ * @dir: "in" or "out"
+ *
+ * Return: how far the counters of all classes moved together, DM_NO_DELTA if
+ * one of them does not exist.
+ */
+__s64 dm_classes_sum(const struct dm_stats *before,
+		     const struct dm_stats *after, const char *dir);
+
+/**
  * dm_stats_law() - check the conservation law of device memory
  * @s: counters, read while nothing runs on the device
  * @why: receives the reason, DM_MSG bytes, may be NULL

@@ -15,7 +15,8 @@ DM_FIXTURE(migrate);
 /*
  * Ask for the whole range and hold the answer against the facts: @stay pages
  * must not be on the device. Exact for this driver, whose answers are true;
- * test_hmm answers with what its tables happen to contain.
+ * test_hmm answers with what its tables happen to contain. The counters are
+ * those of this request afterwards.
  */
 static void ask(struct __test_metadata *_metadata, struct dm_ctx *dm,
 		struct dm_buf *b, unsigned long stay)
@@ -23,15 +24,20 @@ static void ask(struct __test_metadata *_metadata, struct dm_ctx *dm,
 	int want = stay ? -ENOENT : 0;
 	struct hmm_dmirror_cmd res;
 
+	dm_restart(dm);
 	EXPECT_EQ(want, dm_to_dev(dm->fd, b->ptr, b->npages, b->mirror,
 				  &res));
 	EXPECT_EQ(b->npages - stay, dm_count(dm->fd, b->ptr, b->npages,
 					     DM_ON_DEV));
 	if (dm_ours())
 		EXPECT_EQ(b->npages - stay, res.cpages);
+	EXPECT_CLASSES(dm, "in", b->npages);
 }
 
 #define ASK(b, stay) ask(_metadata, &self->dm, b, stay)
+
+/* How many pages of the last request became what. */
+#define EXPECT_CLASS(name, n)	EXPECT_MOVED(&self->dm, name, n)
 
 /* Written, empty and zero pages all move; empty ones as zero. */
 TEST_F(migrate, populated_and_empty)
@@ -49,6 +55,7 @@ TEST_F(migrate, populated_and_empty)
 	EXPECT_EQ(32, dm_count(self->dm.fd, b.ptr, 96, DM_ZERO));
 	EXPECT_EQ(32, dm_count(self->dm.fd, b.ptr, 96, DM_NOWHERE));
 	ASK(&b, 0);
+	EXPECT_CLASS("in_moved_pages", 96);
 	for (i = 0; i < 96; i += 3) {
 		EXPECT_TAGS(b.ptr + i * DM_PAGE, 1, b.ptr + i * DM_PAGE, 1,
 			    DM_CPU);
@@ -72,6 +79,8 @@ TEST_F(migrate, swapped_pages)
 	ASSERT_EQ(0, dm_swap_out(b.ptr + 16 * DM_PAGE, 16));
 	EXPECT_ALL(self->dm.fd, b.ptr + 16 * DM_PAGE, 16, DM_SWAPPED);
 	ASK(&b, 16);
+	EXPECT_CLASS("in_moved_pages", 48);
+	EXPECT_CLASS("in_elsewhere_pages", 16);
 	EXPECT_ALL(self->dm.fd, b.ptr, 16, DM_ON_DEV);
 	EXPECT_ALL(self->dm.fd, b.ptr + 16 * DM_PAGE, 16, DM_SWAPPED);
 	EXPECT_ALL(self->dm.fd, b.ptr + 32 * DM_PAGE, 32, DM_ON_DEV);
@@ -100,13 +109,19 @@ TEST_F(migrate, other_device)
 	EXPECT_ALL(peer, b.ptr + 16 * DM_PAGE, 8, DM_ON_DEV);
 	EXPECT_ALL(self->dm.fd, b.ptr + 16 * DM_PAGE, 8, DM_ON_OTHER);
 	ASK(&b, 8);
+	EXPECT_CLASS("in_moved_pages", 56);
+	EXPECT_CLASS("in_elsewhere_pages", 8);
 	EXPECT_ALL(self->dm.fd, b.ptr, 16, DM_ON_DEV);
 	EXPECT_ALL(peer, b.ptr + 16 * DM_PAGE, 8, DM_ON_DEV);
 	EXPECT_ALL(self->dm.fd, b.ptr + 24 * DM_PAGE, 40, DM_ON_DEV);
 
 	/* Bringing back this device's pages leaves the other's alone. */
+	dm_restart(&self->dm);
 	EXPECT_EQ(0, dm_to_sys(self->dm.fd, b.ptr, 64, &res));
 	EXPECT_EQ(56, res.cpages);
+	EXPECT_CLASS("out_moved_pages", 56);
+	EXPECT_CLASS("out_elsewhere_pages", 8);
+	EXPECT_CLASSES(&self->dm, "out", 64);
 	EXPECT_ALL(peer, b.ptr + 16 * DM_PAGE, 8, DM_ON_DEV);
 	EXPECT_TAGS(b.ptr, 64, b.ptr, 1, DM_CPU);
 	EXPECT_EQ(0, close(peer));
@@ -195,6 +210,9 @@ TEST_F(migrate, hole_and_prot_none)
 	if (dm_ours())
 		EXPECT_EQ(dm_count(self->dm.fd, b.ptr, 64, DM_ON_DEV),
 			  res.cpages);
+	EXPECT_CLASS("in_moved_pages", 16);
+	EXPECT_CLASS("in_untried_pages", 48);
+	EXPECT_CLASSES(&self->dm, "in", 64);
 	ASSERT_EQ(0, mprotect(b.ptr, b.size, PROT_READ));
 	EXPECT_TAGS(b.ptr, 64, b.ptr, 1, DM_CPU);
 
@@ -253,6 +271,8 @@ TEST_F(migrate, userfaultfd_range)
 	if (uffd < 0)
 		SKIP(goto out, "no userfaultfd");
 	ASK(&b, 48);
+	EXPECT_CLASS("in_moved_pages", 16);
+	EXPECT_CLASS("in_hole_pages", 48);
 	EXPECT_ALL(self->dm.fd, b.ptr, 16, DM_ON_DEV);
 	EXPECT_ALL(self->dm.fd, b.ptr + 16 * DM_PAGE, 48, DM_NOWHERE);
 	EXPECT_TAGS(b.ptr, 16, b.ptr, 1, DM_CPU);

@@ -35,6 +35,9 @@ TEST_F(migrate, no_device_page)
 		/* It did fail once, or this test would prove nothing. */
 		EXPECT_MOVED(&self->dm, "migrate_in_failed_pages", 1);
 		EXPECT_MOVED(&self->dm, "migrate_in_pages", there);
+		EXPECT_MOVED(&self->dm, "in_moved_pages", there);
+		EXPECT_MOVED(&self->dm, "in_nomem_pages", NPAGES - there);
+		EXPECT_CLASSES(&self->dm, "in", NPAGES);
 	} else {
 		EXPECT_EQ(NPAGES - 1, there);
 	}
@@ -68,6 +71,9 @@ TEST_F(migrate, no_system_page)
 	EXPECT_EQ(NPAGES - back, dm_count(self->dm.fd, b.ptr, NPAGES,
 					  DM_ON_DEV));
 	EXPECT_MOVED(&self->dm, "migrate_out_failed_pages", 1);
+	EXPECT_MOVED(&self->dm, "out_moved_pages", back);
+	EXPECT_MOVED(&self->dm, "out_nomem_pages", NPAGES - back);
+	EXPECT_CLASSES(&self->dm, "out", NPAGES);
 	EXPECT_EQ(0, dm_to_sys(self->dm.fd, b.ptr, NPAGES, &res));
 	EXPECT_EQ(NPAGES - back, res.cpages);
 	EXPECT_ALL(self->dm.fd, b.ptr, NPAGES, DM_SYS);

@@ -103,9 +103,13 @@ static void expect_held(struct __test_metadata *_metadata, struct dm_ctx *dm,
 	unsigned long i;
 
 	ASSERT_EQ(0, dm_pagemap(held, PINNED, before));
+	dm_restart(dm);
 	EXPECT_EQ(-ENOENT, dm_to_dev(dm->fd, b->ptr, NPAGES, b->mirror, &res));
 	if (dm_ours())
 		EXPECT_EQ(NPAGES - PINNED, res.cpages);
+	EXPECT_MOVED(dm, "in_moved_pages", NPAGES - PINNED);
+	EXPECT_MOVED(dm, "in_busy_pages", PINNED);
+	EXPECT_CLASSES(dm, "in", NPAGES);
 	EXPECT_ALL(dm->fd, b->ptr, FIRST, DM_ON_DEV);
 	EXPECT_ALL(dm->fd, held, PINNED, DM_SYS);
 	EXPECT_ALL(dm->fd, held + PINNED * DM_PAGE, NPAGES - FIRST - PINNED,
@@ -221,6 +225,8 @@ TEST_F(migrate, read_then_migrate_pinned)
 		EXPECT_EQ(-ENOENT, ret);
 		EXPECT_EQ(0, res.cpages);
 	}
+	EXPECT_MOVED(&self->dm, "in_busy_pages", PINNED);
+	EXPECT_CLASSES(&self->dm, "in", PINNED);
 	close(r.fd);
 out:
 	dm_buf_free(&b);

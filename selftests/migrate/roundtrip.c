@@ -48,6 +48,10 @@ TEST_F(migrate, by_request)
 	EXPECT_MOVED(&self->dm, "migrate_in_pages", 5 * NPAGES);
 	EXPECT_MOVED(&self->dm, "migrate_out_pages", 5 * NPAGES);
 	EXPECT_MOVED(&self->dm, "vram_resident_pages", 0);
+	EXPECT_MOVED(&self->dm, "in_moved_pages", 5 * NPAGES);
+	EXPECT_MOVED(&self->dm, "out_moved_pages", 5 * NPAGES);
+	EXPECT_CLASSES(&self->dm, "in", 5 * NPAGES);
+	EXPECT_CLASSES(&self->dm, "out", 5 * NPAGES);
 	EXPECT_MOVED(&self->dm, "migrate_in_failed_pages", 0);
 	EXPECT_MOVED(&self->dm, "migrate_out_failed_pages", 0);
 	dm_buf_free(&b);

@@ -165,6 +165,9 @@ TEST_F(thp_other, untouched_in_a_storm)
 		EXPECT_TRUE(there == NPAGES || !there);
 		EXPECT_EQ(NPAGES - there, dm_count(self->dm.fd, self->b.ptr,
 						   NPAGES, DM_NOWHERE));
+		EXPECT_EQ(there, stage_delta(&self->dm, "in_moved_pages"));
+		EXPECT_EQ(NPAGES - there,
+			  stage_delta(&self->dm, "in_nomem_pages"));
 		hits += stage_delta(&self->dm, "large_fallbacks") > 0 &&
 			stage_delta(&self->dm, "migrate_in_failed_pages") > 0;
 		EXPECT_ZERO_PAGES(self->b.ptr, NPAGES);
@@ -263,6 +266,8 @@ TEST_F(thp_other, hugetlb)
 		ASSERT_EQ(0, res.cpages);
 	ASSERT_EQ(-EINVAL, dm_to_sys(self->dm.fd, self->b.ptr, NPAGES, NULL));
 	ASSERT_COUNTED("migrate_in_pages", 0);
+	ASSERT_COUNTED("in_unsupported_pages", NPAGES);
+	ASSERT_COUNTED("out_unsupported_pages", NPAGES);
 	ASSERT_DEV_WRITES(self->dm.fd, &self->b, 2, DM_DEV);
 	ASSERT_TAGS(self->b.ptr, NPAGES, self->b.ptr, 2, DM_DEV);
 	dm_buf_free(&self->b);
