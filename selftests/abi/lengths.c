@@ -46,6 +46,8 @@ FIXTURE_SETUP(lengths)
 {
 	int index = dm_node_exists(DM_PRIVATE0) ? DM_PRIVATE0 : DM_COHERENT0;
 
+	if (variant->c == C_EXCLUSIVE && !can_exclusive())
+		SKIP(return, "this kernel has no exclusive device access");
 	dm_setup(_metadata, &self->dm, index, index + 1);
 	if (_metadata->exit_code)
 		return;

@@ -175,7 +175,10 @@ static void *make_vdso(int fd)
 
 static void *make_vvar(int fd)
 {
-	return special("[vvar_vclock]");
+	void *p = special("[vvar_vclock]");
+
+	/* Older kernels have all of it in one mapping. */
+	return p == MAP_FAILED ? special("[vvar]") : p;
 }
 
 /*
@@ -217,6 +220,11 @@ const struct target targets[] = {
 	  { EFAULT, EFAULT, EINVAL, EINVAL, 0, EFAULT, 0, 0, 0, EFAULT } },
 	{ 0 }
 };
+
+bool can_exclusive(void)
+{
+	return dm_node_exists(DM_PRIVATE0);
+}
 
 const struct target *target_named(const char *name)
 {

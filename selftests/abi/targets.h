@@ -36,6 +36,14 @@ extern const unsigned long command_nr[C_COUNT];
 extern const char * const command_name[C_COUNT];
 
 /**
+ * can_exclusive() - does the kernel have exclusive device access?
+ *
+ * It comes with private device memory, so the nodes tell. Without it EXCLUSIVE
+ * answers EOPNOTSUPP, whatever it is pointed at.
+ */
+bool can_exclusive(void);
+
+/**
  * target_named() - the kind of range with this name
  */
 const struct target *target_named(const char *name);

@@ -19,6 +19,20 @@
 
 #define WAIT_MS		20000
 
+bool sc_kernel_has(const char *symbol)
+{
+	FILE *f = fopen("/proc/kallsyms", "r");
+	char line[512], name[256];
+	bool found = false;
+
+	while (f && !found && fgets(line, sizeof(line), f))
+		found = sscanf(line, "%*s %*s %255s", name) == 1 &&
+			!strcmp(name, symbol);
+	if (f)
+		fclose(f);
+	return found;
+}
+
 long long sc_now_ms(void)
 {
 	struct timespec ts;

@@ -6,6 +6,7 @@
 #ifndef _SELFTESTS_LIB_SCENE_H
 #define _SELFTESTS_LIB_SCENE_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 /**
@@ -63,6 +64,12 @@ long sc_param(const char *name, long missing);
  * The fault-around window of the driver under test; 1 where it has none.
  */
 unsigned long sc_window(void);
+
+/**
+ * sc_kernel_has() - does the running kernel have a function of this name?
+ * @symbol: the name
+ */
+bool sc_kernel_has(const char *symbol);
 
 /** sc_now_ms() - monotonic clock in milliseconds */
 long long sc_now_ms(void);
