@@ -40,10 +40,12 @@ TEST_FILES += $(wildcard required)
 
 include $(KSRC)/tools/testing/selftests/lib.mk
 
-CFLAGS += $(KHDR_INCLUDES) $(TOOLS_INCLUDES)
+CFLAGS += $(KHDR_INCLUDES)
 
+# tools/include/uapi has only some of the headers and does not mix with what
+# libc brings: for those who link code that needs it.
 ifeq ($(VM_UTIL),1)
-CFLAGS += -I$(top_srcdir) -I$(selfdir)/mm
+CFLAGS += $(TOOLS_INCLUDES) -I$(top_srcdir) -I$(selfdir)/mm
 DM_VM_UTIL := $(OUTPUT)/dm_objs/vm_util.o
 $(DM_VM_UTIL): $(selfdir)/mm/vm_util.c
 	@mkdir -p $(@D)
