@@ -1,0 +1,525 @@
+/* SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note */
+/*
+ * ioctl interface of the render nodes of hmm_dmirror, a GPU without hardware.
+ *
+ * Find a node with drmOpenWithType("hmm_dmirror", NULL, DRM_NODE_RENDER), or with
+ * drmGetDevices2() where there are several devices, and issue commands with
+ * drmIoctl(). There are no buffer objects: every command names virtual addresses
+ * of the process that opened the node, and whatever is mapped there can be used by
+ * the device. An open file serves that process only; it does nothing for another
+ * one that inherited it or was sent it.
+ *
+ * Addresses and lengths are in bytes. Ranges are page aligned, not empty and lie
+ * in the user address space, except where a field says that any alignment will do.
+ *
+ * Errors, one meaning each for the whole interface:
+ *
+ *   EINVAL   an argument is malformed: misaligned, empty or out of the address
+ *            space, an unknown value, flag or index, padding that is not zero
+ *   E2BIG    more elements than GET_PARAM says a command takes
+ *   EFAULT   something in the range is not mapped, or may not be accessed like
+ *            this, or memory that a pointer names cannot be accessed
+ *   EPERM    the file was opened by another process, or the caller lacks
+ *            CAP_SYS_ADMIN where a command needs it
+ *   ENOENT   no such queue, sequence number, sync object or device
+ *   EBUSY    outrun by changes of the address space for longer than the retry
+ *            budget, or pages that somebody holds on to; trying again may help
+ *   ENOSPC   a limit of this file is reached: jobs that wait
+ *   ETIME    the time given has passed
+ *   EOPNOTSUPP  the kernel, or this kind of memory, cannot do it
+ *   ECANCELED   a job was not run: its queue was reset, or is being closed
+ *   ENOMEM   no memory
+ *   ENODEV   the device has gone
+ *   EINTR    the caller is being killed
+ *
+ * No command fails with EAGAIN, for which libdrm would loop. Every command may be
+ * interrupted by a signal and is then started again by the kernel or by drmIoctl();
+ * what it had done by then stays done. Results are written back on failure, too.
+ *
+ * Rules for the future: structures grow at the end, and a field of 0 means what an
+ * older kernel did; numbers are never used again; each addition raises the minor
+ * version (drmGetVersion()). Structures have the same layout for 32-bit programs.
+ * Padding and unknown flags must be 0, and are checked.
+ */
+#ifndef _HMM_DMIRROR_DRM_H
+#define _HMM_DMIRROR_DRM_H
+
+#include "drm.h"
+
+#if defined(__cplusplus)
+extern "C" {
+#endif
+
+#define DRM_HMM_DMIRROR_GET_PARAM	0x00
+#define DRM_HMM_DMIRROR_MIGRATE		0x01
+#define DRM_HMM_DMIRROR_ADVISE		0x02
+#define DRM_HMM_DMIRROR_SUBMIT		0x03
+#define DRM_HMM_DMIRROR_WAIT		0x04
+#define DRM_HMM_DMIRROR_QUERY		0x05
+#define DRM_HMM_DMIRROR_EVICT		0x06
+#define DRM_HMM_DMIRROR_EXCLUSIVE	0x07
+#define DRM_HMM_DMIRROR_STATS		0x08
+#define DRM_HMM_DMIRROR_INJECT		0x09
+
+/* Values of drm_hmm_dmirror_get_param.param */
+#define HMM_DMIRROR_PARAM_FEATURES		0  /* HMM_DMIRROR_FEATURE_* */
+#define HMM_DMIRROR_PARAM_VRAM_SIZE		1  /* bytes of device memory */
+#define HMM_DMIRROR_PARAM_VRAM_FREE		2  /* bytes of it that are free now */
+#define HMM_DMIRROR_PARAM_PAGE_ORDERS		3  /* bit n: pages of PAGE_SIZE << n */
+#define HMM_DMIRROR_PARAM_DEVICE		4  /* number of this device */
+#define HMM_DMIRROR_PARAM_DEVICES		5  /* bit n: device n exists */
+#define HMM_DMIRROR_PARAM_CLIENT_VRAM		6  /* bytes a file may have resident */
+#define HMM_DMIRROR_PARAM_QUEUES		7  /* queues of a file */
+#define HMM_DMIRROR_PARAM_JOBS_PER_SUBMIT	8  /* jobs in one SUBMIT */
+#define HMM_DMIRROR_PARAM_JOBS_QUEUED		9  /* jobs of a file that wait */
+#define HMM_DMIRROR_PARAM_JOB_TIMEOUT_MS	10 /* longest time a job may run */
+#define HMM_DMIRROR_PARAM_SYNCS_PER_SUBMIT	11 /* sync objects, each way */
+#define HMM_DMIRROR_PARAM_NR_STATS		12 /* counters STATS knows */
+#define HMM_DMIRROR_PARAM_QUERY_PAGES		13 /* pages in one QUERY */
+
+/* Bits of HMM_DMIRROR_PARAM_FEATURES */
+#define HMM_DMIRROR_FEATURE_COHERENT		(1ULL << 0) /* the CPU can reach VRAM */
+#define HMM_DMIRROR_FEATURE_LARGE_FOLIOS	(1ULL << 1) /* 2 MiB pages move whole */
+#define HMM_DMIRROR_FEATURE_EXCLUSIVE		(1ULL << 2) /* EXCLUSIVE, device atomics */
+#define HMM_DMIRROR_FEATURE_INJECT		(1ULL << 3) /* INJECT is enabled */
+
+/**
+ * struct drm_hmm_dmirror_get_param - ask for a property
+ * @param: (in) HMM_DMIRROR_PARAM_*; EINVAL for one that is not known
+ * @value: (out) the answer
+ */
+struct drm_hmm_dmirror_get_param {
+	__u64 param;
+	__u64 value;
+};
+
+/*
+ * What became of a page of a MIGRATE request: index into its @pages. What was
+ * asked for is the sum of all of them.
+ */
+#define HMM_DMIRROR_PAGE_UNTRIED	0 /* the request ended before it, with an error */
+#define HMM_DMIRROR_PAGE_MOVED		1 /* changed place, or was made where none was */
+#define HMM_DMIRROR_PAGE_PRESENT	2 /* was there already */
+#define HMM_DMIRROR_PAGE_HOLE		3 /* no page there, and none made */
+#define HMM_DMIRROR_PAGE_BUSY		4 /* pinned, locked or referenced by somebody */
+#define HMM_DMIRROR_PAGE_ELSEWHERE	5 /* swapped out, or on a device that kept it */
+#define HMM_DMIRROR_PAGE_UNSUPPORTED	6 /* its kind does not move: of files, of hugetlb */
+#define HMM_DMIRROR_PAGE_NOMEM		7 /* no room for it, or over the file's limit */
+#define HMM_DMIRROR_PAGE_RACED		8 /* changed while the request looked at it */
+#define HMM_DMIRROR_NR_PAGE_CLASSES	9
+
+/* Values of drm_hmm_dmirror_migrate.dest */
+#define HMM_DMIRROR_DEST_SYSTEM		0 /* from this device to system memory */
+#define HMM_DMIRROR_DEST_VRAM		1 /* to this device */
+#define HMM_DMIRROR_DEST_DEVICE		2 /* from this device to device @device */
+
+/*
+ * drm_hmm_dmirror_migrate.flags: also enter the pages in the device page table, so
+ * that the next access of the device does not fault. For DEST_VRAM.
+ */
+#define HMM_DMIRROR_MIGRATE_MAP		(1 << 0)
+
+/**
+ * struct drm_hmm_dmirror_migrate - move a range
+ * @start: (in) first byte
+ * @length: (in) bytes
+ * @dest: (in) HMM_DMIRROR_DEST_*
+ * @flags: (in) HMM_DMIRROR_MIGRATE_*
+ * @device: (in) for DEST_DEVICE: number of the device, from PARAM_DEVICES; else 0
+ * @pad: (in) 0
+ * @pages: (out) pages by HMM_DMIRROR_PAGE_*; the indices above them are 0
+ *
+ * That pages could not move is not an error; @pages tells. Moving to a device that
+ * is full evicts other pages. A range that is not all mapped: EFAULT, after what
+ * comes before the hole has moved.
+ */
+struct drm_hmm_dmirror_migrate {
+	__u64 start;
+	__u64 length;
+	__u32 dest;
+	__u32 flags;
+	__u32 device;
+	__u32 pad;
+	__u64 pages[16];
+};
+
+/* Values of drm_hmm_dmirror_advise.attr, with what @value may be. */
+#define HMM_DMIRROR_ADVISE_RESET	0 /* all attributes to their defaults; @value 0 */
+#define HMM_DMIRROR_ADVISE_LOCATION	1 /* HMM_DMIRROR_LOCATION_* */
+#define HMM_DMIRROR_ADVISE_READ_MOSTLY	2 /* 0 or 1 */
+#define HMM_DMIRROR_ADVISE_ATOMIC	3 /* HMM_DMIRROR_ATOMIC_* */
+#define HMM_DMIRROR_ADVISE_GRANULARITY	4 /* bytes, power of two, PAGE_SIZE to 2 MiB, 0 default */
+#define HMM_DMIRROR_ADVISE_FAULT_AROUND	5 /* likewise */
+
+/*
+ * Where the pages of a range should be when the device accesses them.
+ * DEFAULT: in VRAM, as long as that does not thrash. SYSTEM: never moved by a
+ * device fault. DEVICE(n): in the memory of device n; a fault of another device
+ * uses them in system memory.
+ */
+#define HMM_DMIRROR_LOCATION_DEFAULT	0
+#define HMM_DMIRROR_LOCATION_SYSTEM	1
+#define HMM_DMIRROR_LOCATION_DEVICE(n)	(0x100 + (n))
+
+/*
+ * How device atomics are kept atomic with respect to the CPU. DEFAULT: in VRAM the
+ * CPU cannot reach they are; elsewhere the device takes the page exclusively for
+ * the moment. DEVICE: the page is held exclusively until the CPU wants it.
+ */
+#define HMM_DMIRROR_ATOMIC_DEFAULT	0
+#define HMM_DMIRROR_ATOMIC_DEVICE	1
+
+/**
+ * struct drm_hmm_dmirror_advise - say how a range will be used
+ * @start: (in) first byte
+ * @length: (in) bytes
+ * @attr: (in) HMM_DMIRROR_ADVISE_*
+ * @flags: (in) 0
+ * @value: (in) see @attr
+ *
+ * READ_MOSTLY: the device reads such pages where they are, without moving them; a
+ * device write moves them as usual. GRANULARITY: how much around the address a
+ * device fault moves to VRAM. FAULT_AROUND: how much a CPU fault brings back.
+ *
+ * Advice belongs to the file and to addresses, mapped or not: it moves nothing by
+ * itself, is forgotten where the process unmaps, stays at the old address after
+ * mremap() (as far as that unmaps, it is forgotten there), and is not handed on
+ * over fork(): a child opens the node for itself.
+ */
+struct drm_hmm_dmirror_advise {
+	__u64 start;
+	__u64 length;
+	__u32 attr;
+	__u32 flags;
+	__u64 value;
+};
+
+/* Values of drm_hmm_dmirror_job.op. @src, @value and @count are 0 where unused. */
+#define HMM_DMIRROR_JOB_NOP		0
+#define HMM_DMIRROR_JOB_FILL		1 /* @dst, @length: the 8 bytes of @value over and over */
+#define HMM_DMIRROR_JOB_COPY		2 /* @dst, @src, @length; may not overlap */
+#define HMM_DMIRROR_JOB_CHECKSUM	3 /* @src, @length: CRC32C, begun with @value */
+#define HMM_DMIRROR_JOB_COMPARE		4 /* @dst, @src, @length */
+#define HMM_DMIRROR_JOB_ATOMIC_ADD32	5 /* @dst, 4-byte aligned: add @value, @count times */
+#define HMM_DMIRROR_JOB_ATOMIC_ADD64	6 /* @dst, 8-byte aligned: likewise */
+#define HMM_DMIRROR_JOB_CHASE		7 /* @src: follow @count pointers of 8 bytes each */
+
+/**
+ * struct drm_hmm_dmirror_job - one thing for the device to do
+ * @op: (in) HMM_DMIRROR_JOB_*
+ * @flags: (in) 0
+ * @dst: (in) address, any alignment unless @op says otherwise
+ * @src: (in) address, any alignment; CHASE: 8-byte aligned
+ * @length: (in) bytes, not 0 for the operations that have one
+ * @value: (in) see @op
+ * @count: (in) see @op; at least 1 there
+ */
+struct drm_hmm_dmirror_job {
+	__u32 op;
+	__u32 flags;
+	__u64 dst;
+	__u64 src;
+	__u64 length;
+	__u64 value;
+	__u64 count;
+};
+
+/* Values of drm_hmm_dmirror_result.access */
+#define HMM_DMIRROR_ACCESS_NONE		0
+#define HMM_DMIRROR_ACCESS_READ		1
+#define HMM_DMIRROR_ACCESS_WRITE	2
+#define HMM_DMIRROR_ACCESS_ATOMIC	3
+
+/**
+ * struct drm_hmm_dmirror_result - how a job ended
+ * @status: (out) 0 or a negative errno: -EFAULT with @fault_addr, -ETIME when it ran
+ *	too long, -ECANCELED when it was not run, -EBUSY, -ENOMEM, -ENODEV
+ * @access: (out) HMM_DMIRROR_ACCESS_*: what failed at @fault_addr
+ * @fault_addr: (out) page of the first access that was not possible, else 0
+ * @done: (out) bytes of FILL, COPY, CHECKSUM and COMPARE, or operations of the
+ *	others, that were completed
+ * @value: (out) CHECKSUM: the CRC32C; COMPARE: offset of the first byte that
+ *	differs, or the length; ATOMIC_ADD*: the value before the last addition;
+ *	CHASE: the last pointer
+ */
+struct drm_hmm_dmirror_result {
+	__s32 status;
+	__u32 access;
+	__u64 fault_addr;
+	__u64 done;
+	__u64 value;
+};
+
+/*
+ * drm_hmm_dmirror_submit.flags
+ *
+ * EVENT: send struct drm_hmm_dmirror_event to the file when all jobs have ended.
+ *
+ * RESIDENT: FILL and COPY inside memory that is in this device's VRAM and entered
+ * in its page table (MIGRATE with HMM_DMIRROR_MIGRATE_MAP does both). Such jobs do
+ * not fault: a page that is not there fails the job. In return they may wait for
+ * sync objects and signal them. They go to queue HMM_DMIRROR_QUEUE_RESIDENT, and
+ * nothing else does.
+ */
+#define HMM_DMIRROR_SUBMIT_EVENT	(1 << 0)
+#define HMM_DMIRROR_SUBMIT_RESIDENT	(1 << 1)
+
+#define HMM_DMIRROR_QUEUE_RESIDENT	0xffffffffU
+
+/**
+ * struct drm_hmm_dmirror_submit - hand jobs to a queue
+ * @jobs: (in) array of struct drm_hmm_dmirror_job
+ * @results: (in) array of struct drm_hmm_dmirror_result, one for each job, written
+ *	as the jobs end; 0 if not wanted
+ * @nr_jobs: (in) how many, at least 1
+ * @queue: (in) number of one of the file's queues, or QUEUE_RESIDENT
+ * @flags: (in) HMM_DMIRROR_SUBMIT_*
+ * @pad: (in) 0
+ * @fence_addr: (in) user fence: where @fence_value is stored, as a __u64, when all
+ *	jobs have ended and @results is written; 8-byte aligned; 0 for none
+ * @fence_value: (in) the value; 0 without @fence_addr
+ * @user_data: (in) handed back in the event
+ * @in_syncs: (in) array of __u32 sync object handles to wait for; RESIDENT only
+ * @out_syncs: (in) likewise, to signal at the end
+ * @nr_in_syncs: (in) how many
+ * @nr_out_syncs: (in) how many
+ * @seqno: (out) what to WAIT for on this queue; numbers of a queue count up from 1
+ *
+ * A queue runs its submissions in order and one at a time; different queues run at
+ * the same time. The first job of a submission that fails ends it: those after it
+ * are -ECANCELED. Results, the fence and the event then follow as usual, and the
+ * queue goes on with the next submission; but a job that exceeds the time limit
+ * resets its queue, which cancels all that wait in it.
+ *
+ * Jobs do not wait for a userfaultfd handler: an access that would is a fault.
+ */
+struct drm_hmm_dmirror_submit {
+	__u64 jobs;
+	__u64 results;
+	__u32 nr_jobs;
+	__u32 queue;
+	__u32 flags;
+	__u32 pad;
+	__u64 fence_addr;
+	__u64 fence_value;
+	__u64 user_data;
+	__u64 in_syncs;
+	__u64 out_syncs;
+	__u32 nr_in_syncs;
+	__u32 nr_out_syncs;
+	__u64 seqno;
+};
+
+/**
+ * struct drm_hmm_dmirror_wait - wait for a submission
+ * @seqno: (in) from SUBMIT
+ * @timeout_ns: (in) when to give up, CLOCK_MONOTONIC, absolute so that the command
+ *	can be started again after a signal; in the past to only look
+ * @queue: (in) the queue
+ * @flags: (in) 0
+ * @status: (out) once it has ended: 0, or the status of the job that failed;
+ *	-ENOENT when so many have ended since that it was forgotten (the last 256
+ *	of a queue are remembered)
+ * @resets: (out) how often this queue was reset
+ *
+ * ETIME when it has not ended in time.
+ */
+struct drm_hmm_dmirror_wait {
+	__u64 seqno;
+	__s64 timeout_ns;
+	__u32 queue;
+	__u32 flags;
+	__s32 status;
+	__u32 resets;
+};
+
+/* Type of the event in struct drm_event; read the file to get it. */
+#define HMM_DMIRROR_EVENT_JOBS		0x80000000U
+
+/**
+ * struct drm_hmm_dmirror_event - a submission with SUBMIT_EVENT has ended
+ * @base: type HMM_DMIRROR_EVENT_JOBS
+ * @user_data: from the submission
+ * @seqno: of the submission
+ * @queue: of the submission
+ * @status: as in struct drm_hmm_dmirror_wait
+ */
+struct drm_hmm_dmirror_event {
+	struct drm_event base;
+	__u64 user_data;
+	__u64 seqno;
+	__u32 queue;
+	__s32 status;
+};
+
+/*
+ * QUERY describes a page by a __u64.
+ *
+ * Location: ABSENT covers a page that is swapped out, too: the kernel does not tell
+ * a module, /proc/PID/pagemap does. OTHER is another device of this driver, its
+ * number in QUERY_DEVICE().
+ */
+#define HMM_DMIRROR_QUERY_LOCATION(q)	((q) & 0x7)
+#define HMM_DMIRROR_QUERY_ABSENT	0 /* no page, or swapped out */
+#define HMM_DMIRROR_QUERY_SYSTEM	1 /* system memory */
+#define HMM_DMIRROR_QUERY_ZERO		2 /* the zero page */
+#define HMM_DMIRROR_QUERY_VRAM		3 /* memory of this device */
+#define HMM_DMIRROR_QUERY_OTHER		4 /* memory of another device */
+#define HMM_DMIRROR_QUERY_UNMAPPED	5 /* not mapped, or not readable */
+#define HMM_DMIRROR_QUERY_WRITABLE	(1ULL << 3) /* the process's page table allows writes now */
+#define HMM_DMIRROR_QUERY_DEV_MAPPED	(1ULL << 4) /* in this device's page table */
+#define HMM_DMIRROR_QUERY_DEV_WRITABLE	(1ULL << 5) /* likewise, writable */
+#define HMM_DMIRROR_QUERY_EXCLUSIVE	(1ULL << 6) /* held exclusively through this file */
+#define HMM_DMIRROR_QUERY_READ_MOSTLY	(1ULL << 7) /* advised so */
+#define HMM_DMIRROR_QUERY_ATOMIC	(1ULL << 8) /* advised HMM_DMIRROR_ATOMIC_DEVICE */
+#define HMM_DMIRROR_QUERY_ORDER(q)	(((q) >> 16) & 0xff) /* mapped as PAGE_SIZE << n */
+#define HMM_DMIRROR_QUERY_DEVICE(q)	(((q) >> 24) & 0xff) /* with OTHER: which one */
+#define HMM_DMIRROR_QUERY_ADVICE(q)	(((q) >> 32) & 0xffff) /* HMM_DMIRROR_LOCATION_* */
+
+/**
+ * struct drm_hmm_dmirror_query - where are the pages of a range?
+ * @start: (in) first byte
+ * @length: (in) bytes; E2BIG beyond HMM_DMIRROR_PARAM_QUERY_PAGES
+ * @pages: (in) array of __u64, one for each page
+ * @flags: (in) 0
+ * @pad: (in) 0
+ * @nr_pages: (out) how many were written
+ *
+ * Nothing is faulted in and nothing moves.
+ */
+struct drm_hmm_dmirror_query {
+	__u64 start;
+	__u64 length;
+	__u64 pages;
+	__u32 flags;
+	__u32 pad;
+	__u64 nr_pages;
+};
+
+/* Values of drm_hmm_dmirror_evict.what. BYTES and ALL need CAP_SYS_ADMIN. */
+#define HMM_DMIRROR_EVICT_RANGE		0 /* what @start, @length has on this device */
+#define HMM_DMIRROR_EVICT_BYTES		1 /* at least @length bytes, least recently used first */
+#define HMM_DMIRROR_EVICT_ALL		2 /* everything; EBUSY when some of it stays */
+
+/**
+ * struct drm_hmm_dmirror_evict - move pages out of device memory
+ * @start: (in) RANGE: first byte; else 0
+ * @length: (in) RANGE, BYTES: bytes; ALL: 0
+ * @what: (in) HMM_DMIRROR_EVICT_*
+ * @flags: (in) 0
+ * @pages: (out) pages that left
+ *
+ * RANGE takes the way of eviction, by pages and not by addresses: unlike MIGRATE to
+ * system memory it also moves pages for which nobody holds the mapping readable.
+ */
+struct drm_hmm_dmirror_evict {
+	__u64 start;
+	__u64 length;
+	__u32 what;
+	__u32 flags;
+	__u64 pages;
+};
+
+/* Values of drm_hmm_dmirror_exclusive.what */
+#define HMM_DMIRROR_EXCLUSIVE_TAKE	0 /* EFAULT, EOPNOTSUPP: memory that is not anonymous */
+#define HMM_DMIRROR_EXCLUSIVE_CHECK	1 /* count what is still held */
+#define HMM_DMIRROR_EXCLUSIVE_DROP	2 /* give up what is held */
+
+/**
+ * struct drm_hmm_dmirror_exclusive - access that excludes the CPU
+ * @start: (in) first byte
+ * @length: (in) bytes
+ * @what: (in) HMM_DMIRROR_EXCLUSIVE_*
+ * @flags: (in) 0
+ * @pages: (out) pages taken, held or dropped
+ *
+ * The first CPU access to a page ends it for that page.
+ */
+struct drm_hmm_dmirror_exclusive {
+	__u64 start;
+	__u64 length;
+	__u32 what;
+	__u32 flags;
+	__u64 pages;
+};
+
+/* Values of drm_hmm_dmirror_stats.scope */
+#define HMM_DMIRROR_STATS_DEVICE	0 /* since the device appeared */
+#define HMM_DMIRROR_STATS_FILE		1 /* since the file was opened, by it */
+
+/**
+ * struct drm_hmm_dmirror_stats - read counters
+ * @values: (in) array of __u64, indexed by enum drm_hmm_dmirror_stat
+ * @count: (in) elements of the array; (out) counters there are. What fits is written.
+ * @scope: (in) HMM_DMIRROR_STATS_*
+ * @flags: (in) 0
+ * @pad: (in) 0
+ */
+struct drm_hmm_dmirror_stats {
+	__u64 values;
+	__u32 count;
+	__u32 scope;
+	__u32 flags;
+	__u32 pad;
+};
+
+/**
+ * struct drm_hmm_dmirror_inject - make something fail or take long
+ * @point: (in) number of the point; Documentation/fault-injection.rst has a table
+ * @flags: (in) 0
+ * @nth: (in) fail the nth pass from now on, 0 never
+ * @times: (in) how often to fail from then on
+ * @delay_us: (in) wait this long at every pass, at most a second
+ * @pad: (in) 0
+ * @hits: (out) passes so far
+ * @failures: (out) failures so far
+ *
+ * Needs CAP_SYS_ADMIN and the module parameter "inject"; else EPERM or EOPNOTSUPP.
+ */
+struct drm_hmm_dmirror_inject {
+	__u32 point;
+	__u32 flags;
+	__u64 nth;
+	__u64 times;
+	__u32 delay_us;
+	__u32 pad;
+	__u64 hits;
+	__u64 failures;
+};
+
+#define DRM_IOCTL_HMM_DMIRROR_GET_PARAM \
+	DRM_IOWR(DRM_COMMAND_BASE + DRM_HMM_DMIRROR_GET_PARAM, \
+		 struct drm_hmm_dmirror_get_param)
+#define DRM_IOCTL_HMM_DMIRROR_MIGRATE \
+	DRM_IOWR(DRM_COMMAND_BASE + DRM_HMM_DMIRROR_MIGRATE, \
+		 struct drm_hmm_dmirror_migrate)
+#define DRM_IOCTL_HMM_DMIRROR_ADVISE \
+	DRM_IOW(DRM_COMMAND_BASE + DRM_HMM_DMIRROR_ADVISE, \
+		struct drm_hmm_dmirror_advise)
+#define DRM_IOCTL_HMM_DMIRROR_SUBMIT \
+	DRM_IOWR(DRM_COMMAND_BASE + DRM_HMM_DMIRROR_SUBMIT, \
+		 struct drm_hmm_dmirror_submit)
+#define DRM_IOCTL_HMM_DMIRROR_WAIT \
+	DRM_IOWR(DRM_COMMAND_BASE + DRM_HMM_DMIRROR_WAIT, \
+		 struct drm_hmm_dmirror_wait)
+#define DRM_IOCTL_HMM_DMIRROR_QUERY \
+	DRM_IOWR(DRM_COMMAND_BASE + DRM_HMM_DMIRROR_QUERY, \
+		 struct drm_hmm_dmirror_query)
+#define DRM_IOCTL_HMM_DMIRROR_EVICT \
+	DRM_IOWR(DRM_COMMAND_BASE + DRM_HMM_DMIRROR_EVICT, \
+		 struct drm_hmm_dmirror_evict)
+#define DRM_IOCTL_HMM_DMIRROR_EXCLUSIVE \
+	DRM_IOWR(DRM_COMMAND_BASE + DRM_HMM_DMIRROR_EXCLUSIVE, \
+		 struct drm_hmm_dmirror_exclusive)
+#define DRM_IOCTL_HMM_DMIRROR_STATS \
+	DRM_IOWR(DRM_COMMAND_BASE + DRM_HMM_DMIRROR_STATS, \
+		 struct drm_hmm_dmirror_stats)
+#define DRM_IOCTL_HMM_DMIRROR_INJECT \
+	DRM_IOWR(DRM_COMMAND_BASE + DRM_HMM_DMIRROR_INJECT, \
+		 struct drm_hmm_dmirror_inject)
+
+#if defined(__cplusplus)
+}
+#endif
+
+#endif /* _HMM_DMIRROR_DRM_H */
