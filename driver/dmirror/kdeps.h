@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * All that the pure files (pt, policy, lru, block) know of the kernel.
+ * All that the pure files (pt, policy, range, thrash, lru, block) know of the kernel.
  *
  * The unit tests build those files on the host with a kdeps.h of their own
  * that offers the same few names; a pure file includes nothing else.
