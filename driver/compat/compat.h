@@ -10,8 +10,10 @@
 #ifndef HMM_COMPAT_H
 #define HMM_COMPAT_H
 
+#include <linux/dcache.h>
 #include <linux/device/class.h>
 #include <linux/err.h>
+#include <linux/fault-inject.h>
 #include <linux/gfp.h>
 #include <linux/hmm.h>
 #include <linux/jiffies.h>
@@ -378,6 +380,22 @@ static int fn##_op(struct platform_device *pdev)			\
 {									\
 	fn(pdev);							\
 	return 0;							\
+}
+#endif
+
+#ifdef CONFIG_FAULT_INJECTION
+/**
+ * compat_fault_attr_put - let go of what fault_create_debugfs_attr() has kept
+ * @attr: the attribute; its directory has been removed, or never made
+ *
+ * Context: Process context.
+ */
+static inline void compat_fault_attr_put(struct fault_attr *attr)
+{
+#ifdef HAVE_FAULT_ATTR_DENTRY
+	dput(attr->dname);
+	attr->dname = NULL;
+#endif
 }
 #endif
 

@@ -68,7 +68,8 @@ static void dmirror_access_one(struct dmirror_bounce *b, dmirror_pte_t pte, void
 	 * The CPU's entry may be clean: without this the page could be dropped
 	 * as unchanged. The dirty bit of a device page travels with it.
 	 */
-	set_page_dirty(pfn_to_page(dmirror_pte_pfn(pte)));
+	if (!dmirror_sabotage(b->a->client->dev, DMIRROR_SABOTAGE_DIRTY))
+		set_page_dirty(pfn_to_page(dmirror_pte_pfn(pte)));
 }
 
 /* Copy what is accessible from @addr on. Returns pages copied. */
@@ -84,6 +85,8 @@ static unsigned int dmirror_access_copy(struct dmirror_bounce *b,
 	mutex_lock(&leaf->lock);
 	n = dmirror_pt_run(&leaf->pt, first,
 			   first + dmirror_leaf_count(addr, end), need);
+	if (n)
+		dmirror_inject(b->a->client->dev, DMIRROR_INJECT_ACCESS);
 	for (i = 0; i < n; i++)
 		dmirror_access_one(b, leaf->pt.pte[first + i], buf + i * PAGE_SIZE);
 	mutex_unlock(&leaf->lock);
@@ -190,8 +193,9 @@ int dmirror_access_run(struct dmirror_access *a)
 	struct dmirror_bounce b = { .a = a, .faulted = a->end };
 	int ret = 0;
 
-	b.buf = kvmalloc(min_t(size_t, DMIRROR_BOUNCE_SIZE, a->end - a->addr),
-			 GFP_KERNEL);
+	if (!dmirror_inject(a->client->dev, DMIRROR_INJECT_BUFFER))
+		b.buf = kvmalloc(min_t(size_t, DMIRROR_BOUNCE_SIZE,
+				       a->end - a->addr), GFP_KERNEL);
 	if (!b.buf)
 		return -ENOMEM;
 

@@ -228,6 +228,8 @@ int dmirror_chardev_add(struct dmirror_device *dev)
 	dev_t devt = MKDEV(MAJOR(dmirror_devt), dev->id);
 	int ret;
 
+	if (dmirror_inject(NULL, DMIRROR_INJECT_NODE))
+		return -ENOMEM;
 	dev->cdev = cdev_alloc();
 	if (!dev->cdev)
 		return -ENOMEM;

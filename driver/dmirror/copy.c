@@ -6,13 +6,20 @@
 #include <linux/highmem.h>
 
 #include "copy.h"
+#include "inject.h"
 
-void dmirror_copy_page(struct page *to, struct page *from)
+bool dmirror_copy_page(struct dmirror_device *dev, struct page *to,
+		       struct page *from)
 {
+	if (dmirror_inject(dev, DMIRROR_INJECT_COPY))
+		return false;
+	if (dmirror_sabotage(dev, DMIRROR_SABOTAGE_COPY))
+		return true;
 	if (from)
 		copy_highpage(to, from);
 	else
 		clear_highpage(to);
+	return true;
 }
 
 void dmirror_copy_out(void *buf, struct page *from)

@@ -8,16 +8,23 @@
 #ifndef DMIRROR_COPY_H
 #define DMIRROR_COPY_H
 
+#include <linux/types.h>
+
+struct dmirror_device;
 struct page;
 
 /**
  * dmirror_copy_page() - fill a page that is about to take another's place
+ * @dev: the device that copies
  * @to: destination
  * @from: source, or NULL for a page that has no content yet
  *
- * Context: any that may take a short atomic mapping.
+ * Context: process context.
+ * Return: true; false when the copy failed, which so far happens only on
+ * request (inject.h). @to must not be used then.
  */
-void dmirror_copy_page(struct page *to, struct page *from);
+bool dmirror_copy_page(struct dmirror_device *dev, struct page *to,
+		       struct page *from);
 
 /**
  * dmirror_copy_out() - the device reads a page

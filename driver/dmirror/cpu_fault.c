@@ -34,13 +34,14 @@ struct dmirror_fault_buf {
  * A fault must not fail for want of working memory: without it the window is a
  * small one. Returns how many bytes it may have.
  */
-static unsigned long dmirror_fault_buf_get(struct dmirror_fault_buf *buf,
+static unsigned long dmirror_fault_buf_get(struct dmirror_device *dev,
+					   struct dmirror_fault_buf *buf,
 					   unsigned long around)
 {
 	unsigned int n = around >> PAGE_SHIFT;
 
 	buf->src = NULL;
-	if (n > DMIRROR_FAULT_SMALL)
+	if (n > DMIRROR_FAULT_SMALL && !dmirror_inject(dev, DMIRROR_INJECT_BUFFER))
 		buf->src = kvmalloc_array(2 * n, sizeof(long),
 					  GFP_KERNEL | __GFP_NOWARN);
 	if (!buf->src) {
@@ -68,7 +69,7 @@ vm_fault_t dmirror_cpu_fault(struct dmirror_device *dev, struct vm_fault *vmf,
 	/* No PTE: a whole 2 MiB page is wanted back. */
 	if (COMPAT_LARGE_FOLIOS && !vmf->pte)
 		around = DMIRROR_LEAF_SIZE;
-	around = dmirror_fault_buf_get(&buf, around);
+	around = dmirror_fault_buf_get(dev, &buf, around);
 	dmirror_policy_around(vmf->address, around, vmf->vma->vm_start,
 			      vmf->vma->vm_end, &start, &end);
 

@@ -4,6 +4,7 @@
  *
  *   stats	levels and counters, one "name: value" line each, pages
  *   blocks	the device memory: one line per 2 MiB block that is not free
+ *   inject, sabotage	see inject.c
  *
  * Locks: vram->lock, to read levels that belong together at one moment.
  */
@@ -71,6 +72,7 @@ void dmirror_debugfs_add(struct dmirror_device *dev)
 	dev->debugfs = debugfs_create_dir(name, dmirror_debugfs_root);
 	debugfs_create_file("stats", 0400, dev->debugfs, dev, &stats_fops);
 	debugfs_create_file("blocks", 0400, dev->debugfs, dev, &blocks_fops);
+	dmirror_inject_debugfs_add(dev, dev->debugfs);
 }
 
 void dmirror_debugfs_del(struct dmirror_device *dev)
@@ -82,6 +84,7 @@ void dmirror_debugfs_del(struct dmirror_device *dev)
 void dmirror_debugfs_module_init(void)
 {
 	dmirror_debugfs_root = debugfs_create_dir(DMIRROR_NAME, NULL);
+	dmirror_inject_debugfs_add(NULL, dmirror_debugfs_root);
 }
 
 void dmirror_debugfs_module_exit(void)

@@ -10,14 +10,17 @@
 struct dmirror_device *dmirror_device_create(struct device *parent,
 					     unsigned int id)
 {
-	struct dmirror_device *dev = kzalloc(sizeof(*dev), GFP_KERNEL);
+	struct dmirror_device *dev = NULL;
 
+	if (!dmirror_inject(NULL, DMIRROR_INJECT_DEVICE))
+		dev = kzalloc(sizeof(*dev), GFP_KERNEL);
 	if (!dev)
 		return NULL;
 	if (dmirror_stats_init(&dev->stats)) {
 		kfree(dev);
 		return NULL;
 	}
+	dmirror_inject_init(&dev->inject);
 	kref_init(&dev->ref);
 	dev->parent = parent;
 	dev->id = id;

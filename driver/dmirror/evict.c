@@ -26,33 +26,53 @@
  * Destinations are not charged anew: the charge of the device page moves with
  * its content. No killing for them either: the caller finds another victim.
  */
-static struct page *dmirror_evict_alloc(unsigned int order)
+static struct page *dmirror_evict_alloc(struct dmirror_device *dev,
+					unsigned int order)
 {
 	gfp_t gfp = GFP_HIGHUSER_MOVABLE | __GFP_RETRY_MAYFAIL | __GFP_NOWARN;
-	struct folio *folio = folio_alloc(order ? gfp | __GFP_COMP : gfp, order);
+	struct folio *folio;
 
+	if (dmirror_inject(dev, order ? DMIRROR_INJECT_ALLOC_EVICT_LARGE :
+					DMIRROR_INJECT_ALLOC_EVICT_SMALL))
+		return NULL;
+	folio = folio_alloc(order ? gfp | __GFP_COMP : gfp, order);
 	if (!folio)
 		return NULL;
 	folio_lock(folio);
 	return folio_page(folio, 0);
 }
 
-static void dmirror_evict_one(struct dmirror_vram *vram, unsigned int i)
+static bool dmirror_evict_copy(struct dmirror_device *dev, struct page *to,
+			       struct page *from, unsigned int order)
 {
+	unsigned int j;
+
+	for (j = 0; j < 1U << order; j++)
+		if (!dmirror_copy_page(dev, to + j,
+				       dmirror_vram_data(&dev->vram, from + j)))
+			return false;
+	return true;
+}
+
+static void dmirror_evict_one(struct dmirror_device *dev, unsigned int i)
+{
+	struct dmirror_vram *vram = &dev->vram;
 	unsigned long mpfn = vram->evict_src[i];
 	unsigned int order = mpfn & COMPAT_MIGRATE_PFN_COMPOUND ?
 			     DMIRROR_LEAF_ORDER : 0;
 	struct page *from = migrate_pfn_to_page(mpfn);
 	struct page *to;
-	unsigned int j;
 
 	if (!from || !(mpfn & MIGRATE_PFN_MIGRATE))
 		return;
-	to = dmirror_evict_alloc(order);
+	to = dmirror_evict_alloc(dev, order);
 	if (!to)
 		return;
-	for (j = 0; j < 1U << order; j++)
-		dmirror_copy_page(to + j, dmirror_vram_data(vram, from + j));
+	if (!dmirror_evict_copy(dev, to, from, order)) {
+		unlock_page(to);
+		put_page(to);
+		return;
+	}
 
 	vram->evict_dst[i] = migrate_pfn(page_to_pfn(to)) |
 			     (mpfn & MIGRATE_PFN_WRITE);
@@ -86,10 +106,13 @@ static unsigned int dmirror_evict_block(struct dmirror_device *dev,
 	trace_dmirror_evict_begin(dev->id, first, n, reason, 0, 0);
 	memset(vram->evict_dst, 0, n * sizeof(*vram->evict_dst));
 
+	dmirror_inject(dev, DMIRROR_INJECT_EVICT);
 	compat_migrate_device_pfns(vram->evict_src, n);
 	for (i = 0; i < n; i++)
-		dmirror_evict_one(vram, i);
+		dmirror_evict_one(dev, i);
+	dmirror_inject(dev, DMIRROR_INJECT_EVICT_COMMIT);
 	migrate_device_pages(vram->evict_src, vram->evict_dst, n);
+	dmirror_inject(dev, DMIRROR_INJECT_EVICT_FINALIZE);
 	moved = dmirror_evict_moved(vram, n);
 	migrate_device_finalize(vram->evict_src, vram->evict_dst, n);
 
@@ -154,6 +177,9 @@ int dmirror_evict_reserve(struct dmirror_device *dev,
 	struct dmirror_vram *vram = &dev->vram;
 	int ret;
 
+	res->nr = 0;
+	if (dmirror_inject(dev, DMIRROR_INJECT_RESERVE))
+		return 0;
 	if (!atomic_read(&vram->waiters) &&
 	    dmirror_vram_reserve(vram, res, want, false) == want)
 		return 0;

@@ -180,8 +180,10 @@ static int dmirror_fault_break_cow(struct dmirror_fault *f, unsigned long start,
 
 static struct dmirror_fault *dmirror_fault_new(struct dmirror_leaf *leaf, u64 need)
 {
-	struct dmirror_fault *f = kmalloc(sizeof(*f), GFP_KERNEL);
+	struct dmirror_fault *f = NULL;
 
+	if (!dmirror_inject(leaf->client->dev, DMIRROR_INJECT_BUFFER))
+		f = kmalloc(sizeof(*f), GFP_KERNEL);
 	if (!f)
 		return NULL;
 	f->leaf = leaf;

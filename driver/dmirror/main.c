@@ -45,6 +45,16 @@ module_param(spm_addr_dev1, ulong, 0444);
 MODULE_PARM_DESC(spm_addr_dev1,
 		 "the same for coherent device 3; both addresses or none");
 
+static unsigned int inject;
+module_param(inject, uint, 0444);
+MODULE_PARM_DESC(inject,
+		 "fault injection: 0 off, 1 on, 2 with sabotage, which breaks the driver (default 0)");
+
+static char *inject_arm;
+module_param(inject_arm, charp, 0444);
+MODULE_PARM_DESC(inject_arm,
+		 "points to arm from the start, as pool:nth=3,fail;copy:... (default none)");
+
 /* Devices 0 and 1 are private, 2 and 3 coherent. */
 #define DMIRROR_NR_PRIVATE	2
 
@@ -185,6 +195,10 @@ static bool dmirror_params_ok(void)
 		pr_err(DMIRROR_NAME ": spm_addr_dev0 and spm_addr_dev1 go together\n");
 		return false;
 	}
+	if (inject > 2) {
+		pr_err(DMIRROR_NAME ": inject must be 0, 1 or 2\n");
+		return false;
+	}
 	return true;
 }
 
@@ -254,9 +268,14 @@ static int __init dmirror_init(void)
 	if (dmirror_names_taken())
 		return -EBUSY;
 
+	ret = dmirror_inject_module_init(inject, inject_arm);
+	if (ret) {
+		pr_err(DMIRROR_NAME ": inject_arm cannot be read, or needs inject to be set\n");
+		goto out_inject;
+	}
 	ret = dmirror_mirror_module_init();
 	if (ret)
-		return ret;
+		goto out_inject;
 	ret = dmirror_chardev_module_init();
 	if (ret)
 		goto out_mirror;
@@ -279,6 +298,8 @@ out_chardev:
 	dmirror_chardev_module_exit();
 out_mirror:
 	dmirror_mirror_module_exit();
+out_inject:
+	dmirror_inject_module_exit();
 	return ret;
 }
 
@@ -289,6 +310,7 @@ static void __exit dmirror_exit(void)
 	dmirror_debugfs_module_exit();
 	dmirror_chardev_module_exit();
 	dmirror_mirror_module_exit();
+	dmirror_inject_module_exit();
 }
 
 module_init(dmirror_init);

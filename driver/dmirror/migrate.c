@@ -54,11 +54,13 @@ struct dmirror_migrate {
 	unsigned int nomem;
 };
 
-/* The one-shot allocation failure of HMM_DMIRROR_FLAG_FAIL_ALLOC. */
-static bool dmirror_migrate_inject(struct dmirror_migrate *m)
+/* Is there to be no destination? Or none just once: HMM_DMIRROR_FLAG_FAIL_ALLOC. */
+static bool dmirror_migrate_inject(struct dmirror_migrate *m,
+				   enum dmirror_inject_point point)
 {
-	return m->client && test_bit(0, &m->client->fail_alloc) &&
-	       test_and_clear_bit(0, &m->client->fail_alloc);
+	return dmirror_inject(m->dev, point) ||
+	       (m->client && test_bit(0, &m->client->fail_alloc) &&
+		test_and_clear_bit(0, &m->client->fail_alloc));
 }
 
 static void dmirror_migrate_prepare(struct dmirror_migrate *m,
@@ -84,11 +86,15 @@ static void dmirror_migrate_finish(struct dmirror_migrate *m)
 
 	if (m->classes)
 		dmirror_classify_offer(m->classes, &m->args);
+	dmirror_inject(m->dev, DMIRROR_INJECT_COMMIT);
 	migrate_vma_pages(&m->args);
+	dmirror_inject(m->dev, DMIRROR_INJECT_FINALIZE);
 	if (m->classes)
 		dmirror_classify_result(m->classes, &m->args);
 	for (i = 0; i < m->args.npages; i++) {
 		if (!m->args.dst[i] || !(m->args.src[i] & MIGRATE_PFN_MIGRATE))
+			continue;
+		if (dmirror_sabotage(m->dev, DMIRROR_SABOTAGE_COUNT))
 			continue;
 		m->moved += m->args.dst[i] & COMPAT_MIGRATE_PFN_COMPOUND ?
 			    DMIRROR_LEAF_PAGES : 1;
@@ -160,14 +166,17 @@ static bool dmirror_migrate_in_large(struct dmirror_migrate *m, unsigned int i)
 	struct page *to = NULL;
 	unsigned int j;
 
-	if (!dmirror_migrate_inject(m))
+	if (!dmirror_migrate_inject(m, DMIRROR_INJECT_ALLOC_IN_LARGE))
 		to = dmirror_vram_take_large(vram, m->reserve);
 	if (!to)
 		return false;
 
 	for (j = 0; j < DMIRROR_LEAF_PAGES; j++)
-		dmirror_copy_page(dmirror_vram_data(vram, to + j),
-				  from ? from + j : NULL);
+		if (!dmirror_copy_page(m->dev, dmirror_vram_data(vram, to + j),
+				       from ? from + j : NULL)) {
+			dmirror_vram_drop(to);
+			return false;
+		}
 	m->args.dst[i] = dmirror_migrate_mpfn(to, m->args.src[i]) |
 			 COMPAT_MIGRATE_PFN_COMPOUND;
 	dmirror_stat_add(&m->dev->stats, DMIRROR_STAT_LARGE_IN, 1);
@@ -182,12 +191,16 @@ static bool dmirror_migrate_in_small(struct dmirror_migrate *m, unsigned int i,
 	struct page *from = migrate_pfn_to_page(m->args.src[i]);
 	struct page *to = NULL;
 
-	if (!dmirror_migrate_inject(m))
+	if (!dmirror_migrate_inject(m, DMIRROR_INJECT_ALLOC_IN_SMALL))
 		to = dmirror_vram_take(vram, m->reserve, pos);
 	if (!to)
 		return false;
 
-	dmirror_copy_page(dmirror_vram_data(vram, to), from ? from + sub : NULL);
+	if (!dmirror_copy_page(m->dev, dmirror_vram_data(vram, to),
+			       from ? from + sub : NULL)) {
+		dmirror_vram_drop(to);
+		return false;
+	}
 	m->args.dst[i + sub] = dmirror_migrate_mpfn(to, m->args.src[i]);
 	return true;
 }
@@ -203,7 +216,10 @@ static struct vm_area_struct *dmirror_migrate_vma(struct mm_struct *mm,
 /* Collect. A mapping of a kind that cannot migrate is refused as a whole. */
 static int dmirror_migrate_collect(struct dmirror_migrate *m)
 {
-	int ret = migrate_vma_setup(&m->args);
+	int ret;
+
+	dmirror_inject(m->dev, DMIRROR_INJECT_COLLECT);
+	ret = migrate_vma_setup(&m->args);
 
 	if (ret && m->classes)
 		dmirror_classify_all(m->classes,
@@ -348,7 +364,8 @@ static struct page *dmirror_migrate_alloc(struct dmirror_migrate *m,
 	gfp_t gfp = GFP_HIGHUSER_MOVABLE;
 	struct folio *folio;
 
-	if (dmirror_migrate_inject(m))
+	if (dmirror_migrate_inject(m, order ? DMIRROR_INJECT_ALLOC_OUT_LARGE :
+					      DMIRROR_INJECT_ALLOC_OUT_SMALL))
 		return NULL;
 	if (!must)
 		gfp |= __GFP_NORETRY | __GFP_NOWARN;
@@ -358,6 +375,13 @@ static struct page *dmirror_migrate_alloc(struct dmirror_migrate *m,
 		return NULL;
 	folio_lock(folio);
 	return folio_page(folio, 0);
+}
+
+/* An allocated destination cannot be filled. */
+static void dmirror_migrate_free(struct page *page)
+{
+	unlock_page(page);
+	put_page(page);
 }
 
 static bool dmirror_migrate_out_large(struct dmirror_migrate *m, unsigned int i)
@@ -371,8 +395,11 @@ static bool dmirror_migrate_out_large(struct dmirror_migrate *m, unsigned int i)
 		return false;
 
 	for (j = 0; j < DMIRROR_LEAF_PAGES; j++)
-		dmirror_copy_page(to + j,
-				  dmirror_vram_data(&m->dev->vram, from + j));
+		if (!dmirror_copy_page(m->dev, to + j,
+				       dmirror_vram_data(&m->dev->vram, from + j))) {
+			dmirror_migrate_free(to);
+			return false;
+		}
 	m->args.dst[i] = dmirror_migrate_mpfn(to, m->args.src[i]) |
 			 COMPAT_MIGRATE_PFN_COMPOUND;
 	dmirror_stat_add(&m->dev->stats, DMIRROR_STAT_LARGE_OUT, 1);
@@ -391,7 +418,11 @@ static bool dmirror_migrate_out_small(struct dmirror_migrate *m, unsigned int i,
 	if (!to)
 		return false;
 
-	dmirror_copy_page(to, dmirror_vram_data(&m->dev->vram, from + sub));
+	if (!dmirror_copy_page(m->dev, to,
+			       dmirror_vram_data(&m->dev->vram, from + sub))) {
+		dmirror_migrate_free(to);
+		return false;
+	}
 	m->args.dst[i + sub] = dmirror_migrate_mpfn(to, m->args.src[i]);
 	return true;
 }

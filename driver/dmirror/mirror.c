@@ -44,8 +44,11 @@ static bool dmirror_leaf_invalidate(struct mmu_interval_notifier *notifier,
 
 	if (range->event == MMU_NOTIFY_EXCLUSIVE && range->owner == leaf->client)
 		return true;
+	if (dmirror_sabotage(dev, DMIRROR_SABOTAGE_INVALIDATE))
+		return true;
 
 	if (mmu_notifier_range_blockable(range)) {
+		dmirror_inject(dev, DMIRROR_INJECT_INVALIDATE);
 		mutex_lock(&leaf->lock);
 	} else if (!mutex_trylock(&leaf->lock)) {
 		dmirror_stat_add(&dev->stats,
@@ -90,10 +93,11 @@ static const struct mmu_interval_notifier_ops dmirror_first_ops = {
 static struct dmirror_leaf *dmirror_leaf_create(struct dmirror_client *client,
 						unsigned long base)
 {
-	struct dmirror_leaf *leaf;
-	int ret;
+	struct dmirror_leaf *leaf = NULL;
+	int ret = -ENOMEM;
 
-	leaf = kmem_cache_alloc(dmirror_leaf_cache, GFP_KERNEL);
+	if (!dmirror_inject(client->dev, DMIRROR_INJECT_LEAF))
+		leaf = kmem_cache_alloc(dmirror_leaf_cache, GFP_KERNEL);
 	if (!leaf)
 		return ERR_PTR(-ENOMEM);
 
@@ -102,8 +106,10 @@ static struct dmirror_leaf *dmirror_leaf_create(struct dmirror_client *client,
 	leaf->base = base;
 	dmirror_pt_init(&leaf->pt);
 
-	ret = mmu_interval_notifier_insert(&leaf->notifier, client->mm, base,
-					   DMIRROR_LEAF_SIZE, &dmirror_leaf_ops);
+	if (!dmirror_inject(client->dev, DMIRROR_INJECT_NOTIFIER))
+		ret = mmu_interval_notifier_insert(&leaf->notifier, client->mm,
+						   base, DMIRROR_LEAF_SIZE,
+						   &dmirror_leaf_ops);
 	if (ret) {
 		kmem_cache_free(dmirror_leaf_cache, leaf);
 		return ERR_PTR(ret);
@@ -137,6 +143,10 @@ struct dmirror_leaf *dmirror_leaf_get(struct dmirror_client *client,
 	if (IS_ERR(leaf))
 		return leaf;
 
+	if (dmirror_inject(client->dev, DMIRROR_INJECT_TABLE)) {
+		dmirror_leaf_destroy(leaf);
+		return ERR_PTR(-ENOMEM);
+	}
 	old = xa_cmpxchg(&client->leaves, addr >> DMIRROR_LEAF_SHIFT, NULL, leaf,
 			 GFP_KERNEL_ACCOUNT);
 	if (old) {
@@ -154,16 +164,20 @@ unsigned long dmirror_leaf_read_begin(struct dmirror_leaf *leaf)
 
 int dmirror_leaf_lock_valid(struct dmirror_leaf *leaf, unsigned long seq)
 {
+	struct dmirror_device *dev = leaf->client->dev;
 	int ret = 0;
 
+	if (dmirror_inject(dev, DMIRROR_INJECT_INSTALL))
+		return -EAGAIN;
 	mutex_lock(&leaf->lock);
 	/*
 	 * Under the lock, so that an entry installed before the device died is
 	 * seen, and cleared, by the eviction that follows its death.
 	 */
-	if (dmirror_vram_dead(&leaf->client->dev->vram))
+	if (dmirror_vram_dead(&dev->vram))
 		ret = -ENODEV;
-	else if (mmu_interval_read_retry(&leaf->notifier, seq))
+	else if (mmu_interval_read_retry(&leaf->notifier, seq) &&
+		 !dmirror_sabotage(dev, DMIRROR_SABOTAGE_RETRY))
 		ret = -EAGAIN;
 	if (ret)
 		mutex_unlock(&leaf->lock);
@@ -247,11 +261,14 @@ int dmirror_mirror_relax(struct dmirror_client *client)
  * The first notifier of a process takes all its locks and gives up on any
  * signal. Have that behind us before the first operation.
  */
-static int dmirror_mirror_subscribe(struct mm_struct *mm)
+static int dmirror_mirror_subscribe(struct dmirror_device *dev,
+				    struct mm_struct *mm)
 {
 	struct mmu_interval_notifier notifier = { };
 	int ret;
 
+	if (dmirror_inject(dev, DMIRROR_INJECT_NOTIFIER))
+		return -ENOMEM;
 	ret = mmu_interval_notifier_insert(&notifier, mm, 0, PAGE_SIZE,
 					   &dmirror_first_ops);
 	if (!ret)
@@ -261,7 +278,7 @@ static int dmirror_mirror_subscribe(struct mm_struct *mm)
 
 int dmirror_mirror_init(struct dmirror_client *client)
 {
-	int ret = dmirror_mirror_subscribe(current->mm);
+	int ret = dmirror_mirror_subscribe(client->dev, current->mm);
 
 	if (ret)
 		return ret;

@@ -67,12 +67,13 @@ typedef int (*dmirror_migrate_fn)(struct dmirror_client *client,
 static int dmirror_op_migrate(struct dmirror_op *op, dmirror_migrate_fn migrate,
 			      unsigned long *stop)
 {
-	struct dmirror_migrate_buf *buf;
+	struct dmirror_migrate_buf *buf = NULL;
 	unsigned long addr = op->start;
 	unsigned long end = addr;
 	int ret = 0;
 
-	buf = kvmalloc(sizeof(*buf), GFP_KERNEL);
+	if (!dmirror_inject(op->client->dev, DMIRROR_INJECT_BUFFER))
+		buf = kvmalloc(sizeof(*buf), GFP_KERNEL);
 	if (!buf)
 		ret = -ENOMEM;
 
@@ -182,11 +183,12 @@ int dmirror_op_migrate_out(struct dmirror_op *op)
 static int dmirror_op_snapshot_entered(struct dmirror_op *op)
 {
 	const unsigned long size = DMIRROR_SNAPSHOT_PAGES << PAGE_SHIFT;
-	struct dmirror_snapshot *snap;
+	struct dmirror_snapshot *snap = NULL;
 	unsigned long addr, end;
 	int ret = 0;
 
-	snap = kmalloc(sizeof(*snap), GFP_KERNEL);
+	if (!dmirror_inject(op->client->dev, DMIRROR_INJECT_BUFFER))
+		snap = kmalloc(sizeof(*snap), GFP_KERNEL);
 	if (!snap)
 		return -ENOMEM;
 	snap->client = op->client;

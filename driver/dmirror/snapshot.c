@@ -87,6 +87,8 @@ static int dmirror_snapshot_look(struct dmirror_snapshot *snap,
 	if (ret)
 		return ret;
 
+	if (dmirror_inject(snap->client->dev, DMIRROR_INJECT_INSTALL))
+		return -EAGAIN;
 	mutex_lock(&snap->lock);
 	if (dmirror_vram_dead(vram))
 		ret = -ENODEV;
@@ -112,6 +114,8 @@ int dmirror_snapshot_take(struct dmirror_snapshot *snap, unsigned long start,
 	int ret;
 
 	mutex_init(&snap->lock);
+	if (dmirror_inject(snap->client->dev, DMIRROR_INJECT_NOTIFIER))
+		return -ENOMEM;
 	ret = mmu_interval_notifier_insert(&snap->notifier, snap->client->mm,
 					   start, end - start,
 					   &dmirror_snapshot_ops);

@@ -37,6 +37,7 @@
 #include <linux/xarray.h>
 
 #include "block.h"
+#include "inject.h"
 #include "pt.h"
 #include "stats.h"
 
@@ -108,6 +109,7 @@ struct dmirror_vram {
  * @parent: platform device; valid while bound
  * @vram: its memory
  * @stats: counters
+ * @inject: fault injection
  * @cdev: character device
  * @node: device of @cdev
  * @debugfs: directory, NULL when there is none
@@ -119,6 +121,7 @@ struct dmirror_device {
 	struct device *parent;
 	struct dmirror_vram vram;
 	struct dmirror_stats stats;
+	struct dmirror_inject inject;
 	struct cdev *cdev;
 	struct device *node;
 	struct dentry *debugfs;

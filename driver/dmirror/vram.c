@@ -165,6 +165,9 @@ void dmirror_vram_free(struct dmirror_vram *vram, struct page *page,
 	unsigned long flags;
 	unsigned int i;
 
+	if (dmirror_sabotage(container_of(vram, struct dmirror_device, vram),
+			     DMIRROR_SABOTAGE_LEAK))
+		return;
 	spin_lock_irqsave(&vram->lock, flags);
 	dmirror_pool_free(&vram->pool, idx, 1U << order);
 	/* Nothing will live here again, and teardown needs the memory. */
@@ -210,7 +213,8 @@ static int dmirror_vram_alloc_backing(struct dmirror_vram *vram)
 	unsigned long i = 0;
 
 	/* Do not bring the machine to its knees only to fail in the end. */
-	if (vram->nr_pages > si_mem_available())
+	if (vram->nr_pages > si_mem_available() ||
+	    dmirror_inject(NULL, DMIRROR_INJECT_POOL))
 		return -ENOMEM;
 	vram->backing = kvcalloc(vram->nr_pages, sizeof(*vram->backing), GFP_KERNEL);
 	if (!vram->backing)
@@ -219,8 +223,11 @@ static int dmirror_vram_alloc_backing(struct dmirror_vram *vram)
 	while (i < vram->nr_pages) {
 		gfp_t gfp = GFP_HIGHUSER | __GFP_NOWARN |
 			    (order ? __GFP_NORETRY : __GFP_RETRY_MAYFAIL);
-		struct page *page = alloc_pages(gfp, order);
+		struct page *page = NULL;
 		unsigned int j;
+
+		if (!dmirror_inject(NULL, DMIRROR_INJECT_POOL))
+			page = alloc_pages(gfp, order);
 
 		if (!page && !order) {
 			dmirror_vram_free_backing(vram);
@@ -246,6 +253,8 @@ static struct hmm_devmem *dmirror_vram_add_region(struct dmirror_device *dev,
 {
 	struct resource *range = &dev->vram.range;
 
+	if (dmirror_inject(NULL, DMIRROR_INJECT_REGION))
+		return ERR_PTR(-ENOMEM);
 	if (dev->vram.kind == DMIRROR_PRIVATE)
 		return hmm_devmem_add(ops, dev->parent, size);
 
@@ -273,6 +282,8 @@ static int dmirror_vram_alloc_tables(struct dmirror_vram *vram)
 	unsigned int nr_blocks = vram->nr_pages / DMIRROR_BLOCK_PAGES;
 	struct dmirror_block *blocks;
 
+	if (dmirror_inject(NULL, DMIRROR_INJECT_POOL))
+		return -ENOMEM;
 	blocks = kvcalloc(nr_blocks, sizeof(*blocks), GFP_KERNEL);
 	if (!blocks)
 		return -ENOMEM;
