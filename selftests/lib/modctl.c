@@ -15,8 +15,10 @@
 #include <unistd.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <kselftest.h>
 
 #include "modctl.h"
+#include "scene.h"
 
 #define NODE_TIMEOUT_S	10
 
@@ -56,6 +58,25 @@ int mc_load(const char *name, const char *params)
 		ret = -errno;
 	close(fd);
 	return ret;
+}
+
+void mc_params(char *buf, size_t len)
+{
+	static const char *const names[] = {
+		"vram_mb", "fault_around_kb", "spm_addr_dev0", "spm_addr_dev1",
+		"inject",
+	};
+	size_t used = 0;
+	unsigned int i;
+	long val;
+
+	buf[0] = '\0';
+	for (i = 0; i < ARRAY_SIZE(names); i++) {
+		val = sc_param(names[i], -1);
+		if (val > 0 && used < len)
+			used += snprintf(buf + used, len - used, "%s=%ld ",
+					 names[i], val);
+	}
 }
 
 int mc_unload(const char *name)

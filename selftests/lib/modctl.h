@@ -38,6 +38,13 @@ bool mc_loaded(const char *name);
 int mc_load(const char *name, const char *params);
 
 /**
+ * mc_params() - the parameters the loaded hmm_dmirror was given
+ * @buf: receives them, to load it with the same again
+ * @len: bytes at @buf
+ */
+void mc_params(char *buf, size_t len);
+
+/**
  * mc_unload() - unload one module, without waiting for its users
  *
  * Return: 0 or the negative errno of delete_module(2).

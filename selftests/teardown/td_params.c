@@ -54,6 +54,14 @@ TEST_F(td_params, refused)
 		{ "fault_around_kb=4096", -EINVAL, "fault_around_kb" },
 		{ "spm_addr_dev0=0x100000000", -EINVAL, "spm_addr_dev" },
 		{ "spm_addr_dev1=0x100000000", -EINVAL, "spm_addr_dev" },
+		{ "inject=3", -EINVAL, "inject" },
+		{ "inject=-1", -EINVAL, NULL },
+		{ "inject=1 inject_arm=nowhere:nth=1,fail", -EINVAL, "inject_arm" },
+		{ "inject=1 inject_arm=pool:nth=1,fall", -EINVAL, "inject_arm" },
+		{ "inject=1 inject_arm=pool", -EINVAL, "inject_arm" },
+		{ "inject=1 inject_arm=commit:nth=1,fail", -EINVAL, "inject_arm" },
+		{ "inject=1 inject_arm=skip_copy:nth=1", -EPERM, "inject_arm" },
+		{ "inject_arm=pool:nth=1,fail", -EPERM, "inject_arm" },
 	};
 	int ranges = mc_iomem("hmm_d");
 	unsigned int i;

@@ -26,26 +26,6 @@ struct td {
 	int			devices;
 };
 
-/* Parameters of the loaded driver, to load it with the same again. */
-static inline void td_save_params(struct td *td)
-{
-	static const char *const names[] = {
-		"vram_mb", "fault_around_kb", "spm_addr_dev0", "spm_addr_dev1",
-	};
-	size_t len = 0;
-	unsigned int i;
-	long val;
-
-	td->params[0] = '\0';
-	for (i = 0; i < ARRAY_SIZE(names); i++) {
-		val = sc_param(names[i], -1);
-		if (val > 0)
-			len += snprintf(td->params + len,
-					sizeof(td->params) - len, "%s=%ld ",
-					names[i], val);
-	}
-}
-
 /* Private devices are 0 and 1; a kernel without them cannot run this. */
 #define TD_SETUP(tdp) do {						\
 	if (dm_target() == DM_TARGET_TEST_HMM)				\
@@ -55,7 +35,7 @@ static inline void td_save_params(struct td *td)
 	if (mc_loaded(MC_DMIRROR) && !dm_node_exists(DM_PRIVATE0))	\
 		SKIP(return, "no device with private memory");		\
 	ASSERT_EQ(0, mc_up(""));					\
-	td_save_params(tdp);						\
+	mc_params((tdp)->params, sizeof((tdp)->params));		\
 	dm_health_begin(&(tdp)->health);				\
 } while (0)
 
