@@ -27,6 +27,8 @@ static const struct {
 	{ "block", block_tests },
 	{ "lru", lru_tests },
 	{ "policy", policy_tests },
+	{ "range", range_tests },
+	{ "thrash", thrash_tests },
 };
 
 /* A Weyl sequence, its sum mixed until no bit shows where it came from. */

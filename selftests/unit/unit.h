@@ -25,6 +25,8 @@ extern const struct unit_test block_tests[];
 extern const struct unit_test lru_tests[];
 extern const struct unit_test policy_tests[];
 extern const struct unit_test pt_tests[];
+extern const struct unit_test range_tests[];
+extern const struct unit_test thrash_tests[];
 
 /* How many times a random sequence is to be repeated: $ROUNDS, usually 1. */
 extern unsigned int unit_rounds;
