@@ -4,24 +4,21 @@
  *
  * Owns the node, the open file and the shape of its commands; everything a
  * command does is in ops.c. A file serves the address space of the process that
- * opened it, also when a child or another process uses it.
- *
- * Locks: dmirror_table_lock for the table of bound devices.
+ * opened it, also when a child or another process uses it. Takes no locks.
  */
 #include <linux/cdev.h>
 #include <linux/fs.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/overflow.h>
-#include <linux/slab.h>
 #include <linux/uaccess.h>
 
 #include <hmm_dmirror/test_hmm.h>
 
 #include "chardev.h"
+#include "client.h"
 #include "compat.h"
 #include "device.h"
-#include "mirror.h"
 #include "ops.h"
 
 /* Scripts find the major number by this name; it is part of the interface. */
@@ -33,57 +30,24 @@
 static dev_t dmirror_devt;
 static struct class *dmirror_class;
 
-static DEFINE_MUTEX(dmirror_table_lock);
-/* Bound devices by minor, protected by dmirror_table_lock. */
-static struct dmirror_device *dmirror_table[DMIRROR_MAX_DEVICES];
-
-static struct dmirror_device *dmirror_chardev_lookup(unsigned int minor)
-{
-	struct dmirror_device *dev = NULL;
-
-	mutex_lock(&dmirror_table_lock);
-	if (minor < DMIRROR_MAX_DEVICES && dmirror_table[minor])
-		dev = dmirror_device_get(dmirror_table[minor]);
-	mutex_unlock(&dmirror_table_lock);
-	return dev;
-}
-
 static int dmirror_chardev_open(struct inode *inode, struct file *file)
 {
+	struct dmirror_device *dev = dmirror_device_lookup(iminor(inode));
 	struct dmirror_client *client;
-	int ret = -ENXIO;
 
-	if (!current->mm)
-		return -EINVAL;
-	client = kzalloc(sizeof(*client), GFP_KERNEL_ACCOUNT);
-	if (!client)
-		return -ENOMEM;
-	client->dev = dmirror_chardev_lookup(iminor(inode));
-	if (!client->dev)
-		goto out_free;
-
-	ret = dmirror_mirror_init(client);
-	if (ret)
-		goto out_put;
-	atomic_inc(&client->dev->clients);
+	if (!dev)
+		return -ENXIO;
+	client = dmirror_client_open(dev);
+	dmirror_device_put(dev);
+	if (IS_ERR(client))
+		return PTR_ERR(client) == -EINTR ? -ERESTARTSYS : PTR_ERR(client);
 	file->private_data = client;
 	return 0;
-
-out_put:
-	dmirror_device_put(client->dev);
-out_free:
-	kfree(client);
-	return ret == -EINTR ? -ERESTARTSYS : ret;
 }
 
 static int dmirror_chardev_release(struct inode *inode, struct file *file)
 {
-	struct dmirror_client *client = file->private_data;
-
-	dmirror_mirror_fini(client);
-	atomic_dec(&client->dev->clients);
-	dmirror_device_put(client->dev);
-	kfree(client);
+	dmirror_client_close(file->private_data);
 	return 0;
 }
 
@@ -114,6 +78,27 @@ static int dmirror_chardev_flags(struct dmirror_client *client, u64 flags)
 	return 0;
 }
 
+/* One errno for everything that cannot be migrated. */
+static int dmirror_chardev_moved(int ret)
+{
+	return ret == -EFAULT || ret == -EOPNOTSUPP ? -EINVAL : ret;
+}
+
+static int dmirror_chardev_migrate_in(struct dmirror_op *op)
+{
+	struct dmirror_op read = *op;
+	int ret;
+
+	op->map = true;
+	ret = dmirror_chardev_moved(dmirror_op_migrate_in(op));
+	if (ret)
+		return ret;
+	/* A read of what is elsewhere would fetch it, so only if all is here. */
+	if (op->done < (op->end - op->start) >> PAGE_SHIFT)
+		return -ENOENT;
+	return dmirror_op_read(&read);
+}
+
 static int dmirror_chardev_command(unsigned int command, struct dmirror_op *op)
 {
 	switch (command) {
@@ -123,9 +108,9 @@ static int dmirror_chardev_command(unsigned int command, struct dmirror_op *op)
 	case HMM_DMIRROR_WRITE:
 		return dmirror_op_write(op);
 	case HMM_DMIRROR_MIGRATE_TO_DEV:
-		return dmirror_op_migrate_in(op);
+		return dmirror_chardev_migrate_in(op);
 	case HMM_DMIRROR_MIGRATE_TO_SYS:
-		return dmirror_op_migrate_out(op);
+		return dmirror_chardev_moved(dmirror_op_migrate_out(op));
 	case HMM_DMIRROR_SNAPSHOT:
 		return dmirror_op_snapshot(op);
 	case HMM_DMIRROR_EXCLUSIVE:
@@ -155,7 +140,7 @@ static int dmirror_chardev_no_mm(unsigned int command)
 static long dmirror_chardev_ioctl(struct file *file, unsigned int command,
 				  unsigned long arg)
 {
-	struct dmirror_op op = { .client = file->private_data };
+	struct dmirror_op op = { .client = file->private_data, .strict = true };
 	void __user *uarg = (void __user *)arg;
 	struct hmm_dmirror_cmd cmd;
 	int ret;
@@ -216,13 +201,6 @@ static const struct file_operations dmirror_chardev_fops = {
 	.mmap = dmirror_chardev_mmap,
 };
 
-static void dmirror_chardev_publish(unsigned int id, struct dmirror_device *dev)
-{
-	mutex_lock(&dmirror_table_lock);
-	dmirror_table[id] = dev;
-	mutex_unlock(&dmirror_table_lock);
-}
-
 int dmirror_chardev_add(struct dmirror_device *dev)
 {
 	dev_t devt = MKDEV(MAJOR(dmirror_devt), dev->id);
@@ -236,31 +214,23 @@ int dmirror_chardev_add(struct dmirror_device *dev)
 	dev->cdev->owner = THIS_MODULE;
 	dev->cdev->ops = &dmirror_chardev_fops;
 
-	dmirror_chardev_publish(dev->id, dev);
 	ret = cdev_add(dev->cdev, devt, 1);
 	if (ret) {
 		kobject_put(&dev->cdev->kobj);
-		goto out_unpublish;
+		return ret;
 	}
 
 	dev->node = device_create(dmirror_class, dev->parent, devt, NULL,
 				  DMIRROR_NAME "%u", dev->id);
 	if (IS_ERR(dev->node)) {
-		ret = PTR_ERR(dev->node);
-		goto out_del;
+		cdev_del(dev->cdev);
+		return PTR_ERR(dev->node);
 	}
 	return 0;
-
-out_del:
-	cdev_del(dev->cdev);
-out_unpublish:
-	dmirror_chardev_publish(dev->id, NULL);
-	return ret;
 }
 
 void dmirror_chardev_del(struct dmirror_device *dev)
 {
-	dmirror_chardev_publish(dev->id, NULL);
 	device_destroy(dmirror_class, MKDEV(MAJOR(dmirror_devt), dev->id));
 	cdev_del(dev->cdev);
 }

@@ -7,9 +7,6 @@
 
 #include "types.h"
 
-/* Minors, and so devices, there can be. */
-#define DMIRROR_MAX_DEVICES	4
-
 /**
  * dmirror_chardev_module_init() - get numbers and a class
  *

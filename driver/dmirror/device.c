@@ -1,11 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Device objects: see device.h. Owns the counters; the memory, the node and the
- * debugfs directory come and go with the binding (main.c).
+ * Device objects: see device.h. Owns the counters and the table of bound
+ * devices; the memory, the nodes and the debugfs directory come and go with the
+ * binding (main.c).
+ *
+ * Locks: dmirror_table_lock for the table.
  */
+#include <linux/bits.h>
+#include <linux/mutex.h>
 #include <linux/slab.h>
 
 #include "device.h"
+
+static DEFINE_MUTEX(dmirror_table_lock);
+/* Bound devices by number, protected by dmirror_table_lock. */
+static struct dmirror_device *dmirror_table[DMIRROR_MAX_DEVICES];
 
 struct dmirror_device *dmirror_device_create(struct device *parent,
 					     unsigned int id)
@@ -38,4 +47,43 @@ static void dmirror_device_release(struct kref *ref)
 void dmirror_device_put(struct dmirror_device *dev)
 {
 	kref_put(&dev->ref, dmirror_device_release);
+}
+
+void dmirror_device_publish(struct dmirror_device *dev)
+{
+	mutex_lock(&dmirror_table_lock);
+	dmirror_table[dev->id] = dev;
+	mutex_unlock(&dmirror_table_lock);
+}
+
+void dmirror_device_withdraw(struct dmirror_device *dev)
+{
+	mutex_lock(&dmirror_table_lock);
+	dmirror_table[dev->id] = NULL;
+	mutex_unlock(&dmirror_table_lock);
+}
+
+struct dmirror_device *dmirror_device_lookup(unsigned int id)
+{
+	struct dmirror_device *dev = NULL;
+
+	mutex_lock(&dmirror_table_lock);
+	if (id < DMIRROR_MAX_DEVICES && dmirror_table[id])
+		dev = dmirror_device_get(dmirror_table[id]);
+	mutex_unlock(&dmirror_table_lock);
+	return dev;
+}
+
+u64 dmirror_device_mask(void)
+{
+	unsigned int id;
+	u64 mask = 0;
+
+	mutex_lock(&dmirror_table_lock);
+	for (id = 0; id < DMIRROR_MAX_DEVICES; id++) {
+		if (dmirror_table[id])
+			mask |= BIT_ULL(id);
+	}
+	mutex_unlock(&dmirror_table_lock);
+	return mask;
 }

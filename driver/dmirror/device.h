@@ -7,6 +7,9 @@
 
 #include "types.h"
 
+/* Numbers, and so devices, there can be. */
+#define DMIRROR_MAX_DEVICES	4
+
 /**
  * dmirror_device_create() - a device with empty counters and no memory yet
  * @parent: what it is bound to
@@ -34,5 +37,36 @@ static inline struct dmirror_device *dmirror_device_get(struct dmirror_device *d
  * @dev: the device; may be gone afterwards
  */
 void dmirror_device_put(struct dmirror_device *dev);
+
+/**
+ * dmirror_device_publish() - let others find a device by its number
+ * @dev: the device, with memory
+ */
+void dmirror_device_publish(struct dmirror_device *dev);
+
+/**
+ * dmirror_device_withdraw() - nobody finds the device any more
+ * @dev: the device, published
+ *
+ * Who has found it keeps it; its memory goes all the same.
+ */
+void dmirror_device_withdraw(struct dmirror_device *dev);
+
+/**
+ * dmirror_device_lookup() - find a device
+ * @id: its number, any
+ *
+ * Context: process context.
+ * Return: the device with a reference, or NULL if no such device is bound.
+ */
+struct dmirror_device *dmirror_device_lookup(unsigned int id);
+
+/**
+ * dmirror_device_mask() - which devices there are
+ *
+ * Context: process context.
+ * Return: bit n is set if device n is bound.
+ */
+u64 dmirror_device_mask(void);
 
 #endif /* DMIRROR_DEVICE_H */

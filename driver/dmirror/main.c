@@ -7,9 +7,12 @@
  * init is the order of the layers, exit and unbind run it backwards: no new
  * files, no new pages, everything out of device memory, then the memory itself.
  */
+#include <linux/array_size.h>
+#include <linux/build_bug.h>
 #include <linux/fs.h>
 #include <linux/log2.h>
 #include <linux/mm.h>
+#include <linux/mod_devicetable.h>
 #include <linux/module.h>
 #include <linux/platform_device.h>
 
@@ -18,6 +21,7 @@
 #include "cpu_fault.h"
 #include "debugfs.h"
 #include "device.h"
+#include "drm_node.h"
 #include "evict.h"
 #include "hmm_devmem.h"
 #include "hmm_version.h"
@@ -118,29 +122,36 @@ static int dmirror_probe_memory(struct dmirror_device *dev)
 
 static int dmirror_probe_device(struct platform_device *pdev)
 {
+	const struct platform_device_id *match = platform_get_device_id(pdev);
 	struct dmirror_device *dev;
 	int ret;
 
 	/* driver_override can bring us anybody's device. */
-	if (pdev->id < 0 || pdev->id >= DMIRROR_MAX_DEVICES ||
-	    strcmp(pdev->name, DMIRROR_NAME))
+	if (!match)
 		return -ENODEV;
-	dev = dmirror_device_create(&pdev->dev, pdev->id);
+	dev = dmirror_device_create(&pdev->dev, match->driver_data);
 	if (!dev)
 		return -ENOMEM;
 
 	ret = dmirror_probe_memory(dev);
 	if (ret)
 		goto out_put;
+	dmirror_device_publish(dev);
 	ret = dmirror_chardev_add(dev);
 	if (ret)
-		goto out_vram;
+		goto out_withdraw;
+	ret = dmirror_drm_add(dev);
+	if (ret)
+		goto out_chardev;
 
 	dmirror_debugfs_add(dev);
 	platform_set_drvdata(pdev, dev);
 	return 0;
 
-out_vram:
+out_chardev:
+	dmirror_chardev_del(dev);
+out_withdraw:
+	dmirror_device_withdraw(dev);
 	dmirror_vram_kill(&dev->vram);
 	dmirror_vram_fini(dev);
 out_put:
@@ -161,7 +172,9 @@ static void dmirror_remove(struct platform_device *pdev)
 {
 	struct dmirror_device *dev = platform_get_drvdata(pdev);
 
+	dmirror_drm_del(dev);
 	dmirror_chardev_del(dev);
+	dmirror_device_withdraw(dev);
 	dmirror_debugfs_del(dev);
 	dmirror_vram_kill(&dev->vram);
 	dmirror_vram_fini(dev);
@@ -170,9 +183,24 @@ static void dmirror_remove(struct platform_device *pdev)
 
 COMPAT_PLATFORM_REMOVE(dmirror_remove);
 
+/*
+ * libdrm tells platform devices apart by their modalias alone, so each needs a
+ * name of its own.
+ */
+static const struct platform_device_id dmirror_ids[] = {
+	{ DMIRROR_NAME ".0", 0 },
+	{ DMIRROR_NAME ".1", 1 },
+	{ DMIRROR_NAME ".2", 2 },
+	{ DMIRROR_NAME ".3", 3 },
+	{ }
+};
+
+static_assert(ARRAY_SIZE(dmirror_ids) == DMIRROR_MAX_DEVICES + 1);
+
 static struct platform_driver dmirror_driver = {
 	.probe = dmirror_probe,
 	.remove = dmirror_remove_op,
+	.id_table = dmirror_ids,
 	.driver = {
 		.name = DMIRROR_NAME,
 		/* Loading reports what became of the devices. */
@@ -245,7 +273,8 @@ static int dmirror_register_devices(void)
 		if (!dmirror_wanted(id))
 			continue;
 		dmirror_probe_error = -ENODEV;
-		pdev = platform_device_register_simple(DMIRROR_NAME, id, NULL, 0);
+		pdev = platform_device_register_simple(dmirror_ids[id].name,
+						       PLATFORM_DEVID_NONE, NULL, 0);
 		if (IS_ERR(pdev))
 			return PTR_ERR(pdev);
 		dmirror_pdevs[id] = pdev;

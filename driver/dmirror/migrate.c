@@ -225,7 +225,7 @@ static int dmirror_migrate_collect(struct dmirror_migrate *m)
 		dmirror_classify_all(m->classes,
 				     dmirror_leaf_count(m->args.start, m->args.end),
 				     DMIRROR_CLASS_UNSUPPORTED);
-	return ret;
+	return ret == -EINVAL ? -EOPNOTSUPP : ret;
 }
 
 /* Is there something to migrate, and how far? Before anything is evicted. */
@@ -240,7 +240,7 @@ static int dmirror_migrate_check(struct mm_struct *mm, unsigned long start,
 	if (vma)
 		*end = min(*end, vma->vm_end);
 	mmap_read_unlock(mm);
-	return vma ? 0 : -EINVAL;
+	return vma ? 0 : -EFAULT;
 }
 
 static int dmirror_migrate_in_once(struct dmirror_migrate *m, unsigned long start,
@@ -255,7 +255,7 @@ static int dmirror_migrate_in_once(struct dmirror_migrate *m, unsigned long star
 	vma = dmirror_migrate_vma(mm, start);
 	if (!vma) {
 		mmap_read_unlock(mm);
-		return -EINVAL;
+		return -EFAULT;
 	}
 	/* Mappings may have been split since the look before. */
 	*end = min(*end, vma->vm_end);
@@ -470,7 +470,7 @@ static int dmirror_migrate_out_window(struct dmirror_migrate *m,
 {
 	struct mm_struct *mm = m->client->mm;
 	struct vm_area_struct *vma;
-	int ret = -EINVAL;
+	int ret = -EFAULT;
 
 	if (mmap_read_lock_killable(mm))
 		return -EINTR;

@@ -37,9 +37,9 @@ struct dmirror_migrate_buf {
  * Evicts others when the device is full. Data stays readable and writable for the process.
  *
  * Context: process context, no mmap lock.
- * Return: 0, also when no page moved; -EINVAL for a hole, a mapping without
- * read permission or of a kind that cannot migrate; -EINTR when being killed;
- * -ENODEV.
+ * Return: 0, also when no page moved; -EFAULT for a hole or a mapping without
+ * read permission; -EOPNOTSUPP for a mapping of a kind that cannot migrate, it
+ * ends at @end; -EINTR when being killed; -ENODEV.
  */
 int dmirror_migrate_in(struct dmirror_client *client, unsigned long start,
 		       unsigned long *end, struct dmirror_migrate_buf *buf,
@@ -56,7 +56,7 @@ int dmirror_migrate_in(struct dmirror_client *client, unsigned long start,
  * @buf: working memory
  * @moved: every page of the window is added to it, also on failure
  *
- * Return: 0, -EINVAL, -EINTR, -ENODEV.
+ * Return: 0, -EFAULT, -EOPNOTSUPP, -EINTR, -ENODEV.
  */
 int dmirror_migrate_out(struct dmirror_client *client, unsigned long start,
 			unsigned long *end, struct dmirror_migrate_buf *buf,

@@ -63,7 +63,10 @@ typedef int (*dmirror_migrate_fn)(struct dmirror_client *client,
 				  struct dmirror_migrate_buf *buf,
 				  struct dmirror_moved *moved);
 
-/* @stop is where it ended, for whatever reason. */
+/*
+ * @stop is where it ended, for whatever reason. A mapping of a kind that never
+ * moves does not end it, unless it is to be strict.
+ */
 static int dmirror_op_migrate(struct dmirror_op *op, dmirror_migrate_fn migrate,
 			      unsigned long *stop)
 {
@@ -80,6 +83,8 @@ static int dmirror_op_migrate(struct dmirror_op *op, dmirror_migrate_fn migrate,
 	while (!ret && addr < op->end) {
 		end = dmirror_policy_window_end(addr, op->end, DMIRROR_LEAF_SIZE);
 		ret = migrate(op->client, addr, &end, buf, &op->moved);
+		if (ret == -EOPNOTSUPP && !op->strict)
+			ret = 0;
 		if (ret)
 			break;
 		addr = end;
@@ -143,25 +148,20 @@ static int dmirror_op_migrate_enter(struct dmirror_op *op, bool out)
 int dmirror_op_migrate_in(struct dmirror_op *op)
 {
 	unsigned long stop;
-	u64 resident = 0;
 	int ret, err;
 
 	ret = dmirror_op_migrate_enter(op, false);
 	if (ret)
 		return ret;
-
 	ret = dmirror_op_migrate(op, dmirror_migrate_in, &stop);
-	/* Not what was moved: some of it may have left again meanwhile. */
-	err = dmirror_op_resident(op->client, op->start, stop, &resident);
-	if (!ret)
-		ret = err;
-	if (!ret && resident < (op->end - op->start) >> PAGE_SHIFT)
-		ret = -ENOENT;
-	/* A read of what is elsewhere would fetch it, so only if all is here. */
-	if (!ret)
-		ret = dmirror_op_access_entered(op, false);
-	op->done = resident;
-	op->faults = 0;
+	if (op->map) {
+		/* Not what was moved: some of it may have left again. */
+		err = dmirror_op_resident(op->client, op->start, stop, &op->done);
+		if (!ret)
+			ret = err;
+	} else {
+		op->done = op->moved.pages[DMIRROR_CLASS_MOVED];
+	}
 	dmirror_mirror_exit(op->client);
 	return ret;
 }

@@ -23,6 +23,10 @@
  * @start: first byte
  * @end: byte after the last
  * @user: the caller's buffer
+ * @strict: migrations end, with -EOPNOTSUPP, at a mapping of a kind that never
+ *	moves; otherwise such pages are a class of @moved like any other
+ * @map: a migration to the device also enters what is there in the device page
+ *	table
  * @done: (out) pages completed, on error too
  * @faults: (out) stops for faults
  * @moved: (out) of a migration: all pages of the request by what became of them,
@@ -33,6 +37,8 @@ struct dmirror_op {
 	unsigned long start;
 	unsigned long end;
 	void __user *user;
+	bool strict;
+	bool map;
 	u64 done;
 	u64 faults;
 	struct dmirror_moved moved;
@@ -57,13 +63,11 @@ int dmirror_op_write(struct dmirror_op *op);
 
 /**
  * dmirror_op_migrate_in() - move the range to the device
- * @op: the request; @op->done is what is on the device in the end
+ * @op: the request; @op->done is what moved or, with @op->map, what was found to
+ *	be on the device in the end and was mapped
  *
- * The data as the device sees it goes to @op->user when all of it is there.
- *
- * Return: 0; -ENOENT when not all of the range is on the device; -EINVAL for a
- * hole, no read permission, or a mapping that cannot migrate; -EFAULT for the
- * buffer; -EBUSY.
+ * Return: 0, also when pages had to stay; -EFAULT for a hole or a mapping that
+ * is not readable, what lies before it has moved; -EOPNOTSUPP if strict; -EBUSY.
  */
 int dmirror_op_migrate_in(struct dmirror_op *op);
 
@@ -71,7 +75,7 @@ int dmirror_op_migrate_in(struct dmirror_op *op);
  * dmirror_op_migrate_out() - move what the range has on the device back
  * @op: the request; @op->done is what moved
  *
- * Return: 0; -EINVAL as for dmirror_op_migrate_in().
+ * Return: 0, -EFAULT, -EOPNOTSUPP as for dmirror_op_migrate_in().
  */
 int dmirror_op_migrate_out(struct dmirror_op *op);
 

@@ -42,6 +42,7 @@
 #include "stats.h"
 
 struct dentry;
+struct drm_device;
 struct hmm_devmem;
 
 #define DMIRROR_NAME		"hmm_dmirror"
@@ -104,7 +105,8 @@ struct dmirror_vram {
 
 /**
  * struct dmirror_device - one simulated GPU
- * @ref: one reference of the driver while bound, one per open file
+ * @ref: one reference of the driver while bound, one per client, one of the DRM
+ *	device
  * @id: number, also the minor of the character device
  * @parent: platform device; valid while bound
  * @vram: its memory
@@ -112,6 +114,8 @@ struct dmirror_vram {
  * @inject: fault injection
  * @cdev: character device
  * @node: device of @cdev
+ * @drm: DRM device, valid while bound; NULL on kernels without DRM. It has a
+ *	reference to this device, not the other way round
  * @debugfs: directory, NULL when there is none
  * @clients: open files
  */
@@ -124,6 +128,7 @@ struct dmirror_device {
 	struct dmirror_inject inject;
 	struct cdev *cdev;
 	struct device *node;
+	struct drm_device *drm;
 	struct dentry *debugfs;
 	atomic_t clients;
 };

@@ -27,14 +27,21 @@ override OUTPUT := $(realpath $(OUTPUT))
 COLLECTION ?= $(DM_NAME)
 
 DM_SRCS := $(wildcard $(DM_LIBDIR)/*.c)
-DM_HDRS := $(wildcard $(DM_LIBDIR)/*.h $(DM_LIBDIR)/*.inc $(DM_TOPDIR)/uapi/hmm_dmirror/*.h)
+DM_HDRS := $(wildcard $(DM_LIBDIR)/*.h $(DM_LIBDIR)/*.inc $(DM_TOPDIR)/uapi/*/*.h)
 DM_ARCHIVE := $(OUTPUT)/libdm.a
 DM_OBJS := $(patsubst $(DM_LIBDIR)/%.c,$(OUTPUT)/dm_objs/%.o,$(DM_SRCS))
 
+# Of use only to programs that call something of dm_drm.h.
+DRM_CFLAGS := $(shell pkg-config --cflags libdrm 2>/dev/null || \
+		echo -I/usr/include/libdrm)
+DRM_LIBS := -Wl,--push-state,--as-needed \
+	    $(shell pkg-config --libs libdrm 2>/dev/null || echo -ldrm) \
+	    -Wl,--pop-state
+
 CFLAGS += -std=gnu11 -O2 -g -Wall -Wextra -Werror -Wno-sign-compare
 CFLAGS += -Wno-unused-parameter -Wno-missing-field-initializers
-CFLAGS += -I$(DM_LIBDIR) -I$(DM_TOPDIR)/uapi
-LDLIBS += $(DM_ARCHIVE) -lpthread
+CFLAGS += -I$(DM_LIBDIR) -I$(DM_TOPDIR)/uapi $(DRM_CFLAGS)
+LDLIBS += $(DM_ARCHIVE) -lpthread $(DRM_LIBS)
 EXTRA_CLEAN += $(DM_ARCHIVE) $(OUTPUT)/dm_objs
 TEST_FILES += $(wildcard required)
 

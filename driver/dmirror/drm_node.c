@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Render nodes.
+ *
+ * Owns the DRM device and the open file; the commands are in drm_mem.c and
+ * drm_query.c, one function each, and what they do is in ops.c.
+ *
+ * The DRM device holds the device object, and a file holds the DRM device: all
+ * of it outlasts the binding for as long as there are open files. After that
+ * the DRM core refuses new commands, and one that still runs finds the device
+ * dead (dmirror_vram_dead()). No command may sit in drm_dev_enter(): it can
+ * wait for user space, and unbinding waits for it.
+ *
+ * Takes no locks.
+ */
+#include <linux/module.h>
+
+#include <drm/drm_drv.h>
+#include <drm/drm_file.h>
+#include <drm/drm_ioctl.h>
+#include <drm/drm_managed.h>
+#include <drm/hmm_dmirror_drm.h>
+
+#include "client.h"
+#include "compat_drm.h"
+#include "device.h"
+#include "drm_cmd.h"
+#include "drm_node.h"
+
+/**
+ * struct dmirror_drm - the DRM side of a device
+ * @drm: what the DRM core knows
+ * @dev: the device, referenced
+ */
+struct dmirror_drm {
+	struct drm_device drm;
+	struct dmirror_device *dev;
+};
+
+static int dmirror_drm_open(struct drm_device *drm, struct drm_file *file)
+{
+	struct dmirror_drm *ddrm = container_of(drm, struct dmirror_drm, drm);
+	struct dmirror_client *client = dmirror_client_open(ddrm->dev);
+
+	if (IS_ERR(client))
+		return PTR_ERR(client) == -EINTR ? -ERESTARTSYS : PTR_ERR(client);
+	file->driver_priv = client;
+	return 0;
+}
+
+static void dmirror_drm_postclose(struct drm_device *drm, struct drm_file *file)
+{
+	dmirror_client_close(dmirror_drm_client(file));
+}
+
+/* A file serves the process that opened it, whoever holds it now. */
+static bool dmirror_drm_serves(struct file *filp, unsigned int cmd)
+{
+	const struct drm_file *file = filp->private_data;
+	unsigned int nr = DRM_IOCTL_NR(cmd);
+
+	return nr < DRM_COMMAND_BASE || nr >= DRM_COMMAND_END ||
+	       dmirror_drm_client(file)->mm == current->mm;
+}
+
+static long dmirror_drm_ioctl(struct file *filp, unsigned int cmd,
+			      unsigned long arg)
+{
+	return dmirror_drm_serves(filp, cmd) ? drm_ioctl(filp, cmd, arg) : -EPERM;
+}
+
+#ifdef CONFIG_COMPAT
+static long dmirror_drm_compat_ioctl(struct file *filp, unsigned int cmd,
+				     unsigned long arg)
+{
+	return dmirror_drm_serves(filp, cmd) ? drm_compat_ioctl(filp, cmd, arg) :
+					       -EPERM;
+}
+#else
+#define dmirror_drm_compat_ioctl NULL
+#endif
+
+static const struct file_operations dmirror_drm_fops = {
+	.owner = THIS_MODULE,
+	.open = drm_open,
+	.release = drm_release,
+	.unlocked_ioctl = dmirror_drm_ioctl,
+	.compat_ioctl = dmirror_drm_compat_ioctl,
+	.poll = drm_poll,
+	.read = drm_read,
+	.llseek = noop_llseek,
+	COMPAT_DRM_FOP_FLAGS
+};
+
+static const struct drm_ioctl_desc dmirror_drm_ioctls[] = {
+	DRM_IOCTL_DEF_DRV(HMM_DMIRROR_GET_PARAM, dmirror_drm_get_param,
+			  DRM_RENDER_ALLOW),
+	DRM_IOCTL_DEF_DRV(HMM_DMIRROR_MIGRATE, dmirror_drm_migrate,
+			  DRM_RENDER_ALLOW),
+};
+
+static const struct drm_driver dmirror_drm_driver = {
+	.driver_features = DRIVER_RENDER,
+	.open = dmirror_drm_open,
+	.postclose = dmirror_drm_postclose,
+	.ioctls = dmirror_drm_ioctls,
+	.num_ioctls = ARRAY_SIZE(dmirror_drm_ioctls),
+	.fops = &dmirror_drm_fops,
+	.name = DMIRROR_NAME,
+	.desc = "GPU without the hardware",
+	COMPAT_DRM_DATE("0")
+	.major = 1,
+	.minor = 0,
+};
+
+static void dmirror_drm_release(struct drm_device *drm, void *dev)
+{
+	dmirror_device_put(dev);
+}
+
+int dmirror_drm_add(struct dmirror_device *dev)
+{
+	struct dmirror_drm *ddrm;
+	int ret;
+
+	ddrm = devm_drm_dev_alloc(dev->parent, &dmirror_drm_driver,
+				  struct dmirror_drm, drm);
+	if (IS_ERR(ddrm))
+		return PTR_ERR(ddrm);
+	ddrm->dev = dmirror_device_get(dev);
+	ret = drmm_add_action_or_reset(&ddrm->drm, dmirror_drm_release, dev);
+	if (ret)
+		return ret;
+	ret = drm_dev_register(&ddrm->drm, 0);
+	if (ret)
+		return ret;
+	dev->drm = &ddrm->drm;
+	return 0;
+}
+
+void dmirror_drm_del(struct dmirror_device *dev)
+{
+	drm_dev_unplug(dev->drm);
+	dev->drm = NULL;
+}

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Commands of the render node that ask and change nothing.
+ *
+ * Owns their arguments, and what a parameter is. Takes no locks.
+ */
+#include <linux/kconfig.h>
+#include <linux/mm.h>
+
+#include <drm/hmm_dmirror_drm.h>
+
+#include "compat.h"
+#include "device.h"
+#include "drm_cmd.h"
+
+static bool dmirror_drm_large(const struct dmirror_vram *vram)
+{
+	return COMPAT_LARGE_FOLIOS && vram->kind == DMIRROR_PRIVATE;
+}
+
+static u64 dmirror_drm_features(const struct dmirror_vram *vram)
+{
+	u64 features = 0;
+
+	if (vram->kind == DMIRROR_COHERENT)
+		features |= HMM_DMIRROR_FEATURE_COHERENT;
+	if (dmirror_drm_large(vram))
+		features |= HMM_DMIRROR_FEATURE_LARGE_FOLIOS;
+	if (IS_ENABLED(CONFIG_DEVICE_PRIVATE))
+		features |= HMM_DMIRROR_FEATURE_EXCLUSIVE;
+	return features;
+}
+
+static u64 dmirror_drm_orders(const struct dmirror_vram *vram)
+{
+	return BIT_ULL(0) |
+	       (dmirror_drm_large(vram) ? BIT_ULL(DMIRROR_LEAF_ORDER) : 0);
+}
+
+int dmirror_drm_get_param(struct drm_device *drm, void *data,
+			  struct drm_file *file)
+{
+	struct dmirror_device *dev = dmirror_drm_client(file)->dev;
+	struct drm_hmm_dmirror_get_param *args = data;
+	const struct dmirror_vram *vram = &dev->vram;
+
+	switch (args->param) {
+	case HMM_DMIRROR_PARAM_FEATURES:
+		args->value = dmirror_drm_features(vram);
+		return 0;
+	case HMM_DMIRROR_PARAM_VRAM_SIZE:
+		args->value = (u64)vram->nr_pages << PAGE_SHIFT;
+		return 0;
+	case HMM_DMIRROR_PARAM_VRAM_FREE:
+		args->value = (u64)READ_ONCE(vram->pool.nr_free) << PAGE_SHIFT;
+		return 0;
+	case HMM_DMIRROR_PARAM_PAGE_ORDERS:
+		args->value = dmirror_drm_orders(vram);
+		return 0;
+	case HMM_DMIRROR_PARAM_DEVICE:
+		args->value = dev->id;
+		return 0;
+	case HMM_DMIRROR_PARAM_DEVICES:
+		args->value = dmirror_device_mask();
+		return 0;
+	default:
+		return -EINVAL;
+	}
+}
