@@ -275,6 +275,37 @@ static inline bool compat_mm_unstable(struct mm_struct *mm)
 }
 
 /**
+ * compat_hmm_range_fault_locked - fault in a range without letting go
+ * @range: the range; notifier_seq is set here, the pfns are in and out
+ * @timeout_jiffies: how long to retry after invalidations, 0 for ever
+ *
+ * As compat_hmm_range_fault(), but the mmap lock is held throughout: a page that
+ * a userfaultfd handler would have to bring is an error.
+ *
+ * Context: Process context, mmap lock not held, a reference to the mm held.
+ * Return: as compat_hmm_range_fault(); -EFAULT also for such a page.
+ */
+static inline int compat_hmm_range_fault_locked(struct hmm_range *range,
+						unsigned long timeout_jiffies)
+{
+	struct mm_struct *mm = range->notifier->mm;
+	unsigned long deadline = jiffies + timeout_jiffies;
+	int ret;
+
+	do {
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		range->notifier_seq = mmu_interval_read_begin(range->notifier);
+		if (mmap_read_lock_killable(mm))
+			return -EINTR;
+		ret = compat_mm_unstable(mm) ? -EFAULT : hmm_range_fault(range);
+		mmap_read_unlock(mm);
+	} while (ret == -EBUSY &&
+		 (!timeout_jiffies || time_before(jiffies, deadline)));
+	return ret;
+}
+
+/**
  * compat_hmm_range_fault - fault in a range and read its page table
  * @range: the range; notifier_seq is set here, the pfns are in and out
  * @timeout_jiffies: how long to retry after invalidations, 0 for ever
@@ -293,21 +324,7 @@ static inline int compat_hmm_range_fault(struct hmm_range *range,
 #ifdef HAVE_HMM_RANGE_FAULT_UNLOCKED
 	return hmm_range_fault_unlocked_timeout(range, timeout_jiffies);
 #else
-	struct mm_struct *mm = range->notifier->mm;
-	unsigned long deadline = jiffies + timeout_jiffies;
-	int ret;
-
-	do {
-		if (fatal_signal_pending(current))
-			return -EINTR;
-		range->notifier_seq = mmu_interval_read_begin(range->notifier);
-		if (mmap_read_lock_killable(mm))
-			return -EINTR;
-		ret = compat_mm_unstable(mm) ? -EFAULT : hmm_range_fault(range);
-		mmap_read_unlock(mm);
-	} while (ret == -EBUSY &&
-		 (!timeout_jiffies || time_before(jiffies, deadline)));
-	return ret;
+	return compat_hmm_range_fault_locked(range, timeout_jiffies);
 #endif
 }
 

@@ -21,13 +21,3 @@ bool dmirror_copy_page(struct dmirror_device *dev, struct page *to,
 		clear_highpage(to);
 	return true;
 }
-
-void dmirror_copy_out(void *buf, struct page *from)
-{
-	memcpy_from_page(buf, from, 0, PAGE_SIZE);
-}
-
-void dmirror_copy_in(struct page *to, const void *buf)
-{
-	memcpy_to_page(to, 0, buf, PAGE_SIZE);
-}

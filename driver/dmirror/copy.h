@@ -26,18 +26,4 @@ struct page;
 bool dmirror_copy_page(struct dmirror_device *dev, struct page *to,
 		       struct page *from);
 
-/**
- * dmirror_copy_out() - the device reads a page
- * @buf: PAGE_SIZE bytes of kernel memory
- * @from: the page
- */
-void dmirror_copy_out(void *buf, struct page *from);
-
-/**
- * dmirror_copy_in() - the device writes a page
- * @to: the page
- * @buf: PAGE_SIZE bytes of kernel memory
- */
-void dmirror_copy_in(struct page *to, const void *buf);
-
 #endif /* DMIRROR_COPY_H */

@@ -61,7 +61,8 @@ static int dmirror_exclusive_try(struct dmirror_client *client,
 }
 
 int dmirror_exclusive_page(struct dmirror_client *client,
-			   struct dmirror_leaf *leaf, unsigned long addr)
+			   struct dmirror_leaf *leaf, unsigned long addr,
+			   unsigned int flags)
 {
 	unsigned long deadline = jiffies + msecs_to_jiffies(DMIRROR_RETRY_MS);
 	int ret;
@@ -80,7 +81,7 @@ int dmirror_exclusive_page(struct dmirror_client *client,
 		 * CPU first, which looks like another change: undo that here.
 		 */
 		ret = dmirror_fault_window(client, leaf, addr, addr + PAGE_SIZE,
-					   true);
+					   flags | DMIRROR_FAULT_WRITE);
 		if (ret)
 			break;
 		cond_resched();

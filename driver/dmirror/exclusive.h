@@ -12,6 +12,7 @@
  * @client: the client, inside an operation
  * @leaf: the leaf of @addr
  * @addr: address of the page
+ * @flags: DMIRROR_FAULT_NOWAIT, DMIRROR_FAULT_STAY
  *
  * The page is faulted in writable and, if it was on a device, brought home.
  * The first CPU access gives it back; the device then faults again.
@@ -23,7 +24,8 @@
  * being killed; -ENOMEM; -ENODEV.
  */
 int dmirror_exclusive_page(struct dmirror_client *client,
-			   struct dmirror_leaf *leaf, unsigned long addr);
+			   struct dmirror_leaf *leaf, unsigned long addr,
+			   unsigned int flags);
 
 /**
  * dmirror_exclusive_count() - how many pages are still exclusive

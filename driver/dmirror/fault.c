@@ -27,6 +27,7 @@
  * @leaf: the leaf it lies in
  * @range: what the core is asked
  * @need: DMIRROR_PTE_* bits wanted of every page
+ * @nowait: do not wait for a userfaultfd handler
  * @deadline: when to give up, in jiffies
  * @pfns: the core's answers
  */
@@ -34,6 +35,7 @@ struct dmirror_fault {
 	struct dmirror_leaf *leaf;
 	struct hmm_range range;
 	u64 need;
+	bool nowait;
 	unsigned long deadline;
 	unsigned long pfns[DMIRROR_LEAF_PAGES];
 };
@@ -98,6 +100,14 @@ static int dmirror_fault_install(struct dmirror_fault *f)
 	return 0;
 }
 
+static int dmirror_fault_ask(struct dmirror_fault *f)
+{
+	unsigned long budget = msecs_to_jiffies(DMIRROR_RETRY_MS);
+
+	return f->nowait ? compat_hmm_range_fault_locked(&f->range, budget) :
+			   compat_hmm_range_fault(&f->range, budget);
+}
+
 /* Ask the core until the answer can be installed. */
 static int dmirror_fault_range(struct dmirror_fault *f, unsigned long start,
 			       unsigned long end, void *owner)
@@ -114,8 +124,7 @@ static int dmirror_fault_range(struct dmirror_fault *f, unsigned long start,
 
 	for (;;) {
 		memset(f->pfns, 0, dmirror_leaf_count(start, end) * sizeof(long));
-		ret = compat_hmm_range_fault(&f->range,
-					     msecs_to_jiffies(DMIRROR_RETRY_MS));
+		ret = dmirror_fault_ask(f);
 		if (!ret)
 			ret = dmirror_fault_install(f);
 		if (ret != -EAGAIN)
@@ -178,7 +187,8 @@ static int dmirror_fault_break_cow(struct dmirror_fault *f, unsigned long start,
 	return ret;
 }
 
-static struct dmirror_fault *dmirror_fault_new(struct dmirror_leaf *leaf, u64 need)
+static struct dmirror_fault *dmirror_fault_new(struct dmirror_leaf *leaf, u64 need,
+					       unsigned int flags)
 {
 	struct dmirror_fault *f = NULL;
 
@@ -188,6 +198,7 @@ static struct dmirror_fault *dmirror_fault_new(struct dmirror_leaf *leaf, u64 ne
 		return NULL;
 	f->leaf = leaf;
 	f->need = need;
+	f->nowait = flags & DMIRROR_FAULT_NOWAIT;
 	f->deadline = jiffies + msecs_to_jiffies(DMIRROR_RETRY_MS);
 	f->range = (struct hmm_range) {
 		.notifier = &leaf->notifier,
@@ -197,14 +208,15 @@ static struct dmirror_fault *dmirror_fault_new(struct dmirror_leaf *leaf, u64 ne
 }
 
 int dmirror_fault_window(struct dmirror_client *client, struct dmirror_leaf *leaf,
-			 unsigned long start, unsigned long end, bool write)
+			 unsigned long start, unsigned long end, unsigned int flags)
 {
+	bool write = flags & DMIRROR_FAULT_WRITE;
 	struct dmirror_device *dev = client->dev;
 	struct dmirror_fault *f;
 	int ret;
 
 	f = dmirror_fault_new(leaf, DMIRROR_PTE_VALID |
-			      (write ? DMIRROR_PTE_WRITE : 0));
+			      (write ? DMIRROR_PTE_WRITE : 0), flags);
 	if (!f)
 		return -ENOMEM;
 
@@ -226,7 +238,7 @@ int dmirror_fault_populate(struct dmirror_client *client,
 			   struct dmirror_leaf *leaf,
 			   unsigned long start, unsigned long end)
 {
-	struct dmirror_fault *f = dmirror_fault_new(leaf, 0);
+	struct dmirror_fault *f = dmirror_fault_new(leaf, 0, 0);
 	int ret;
 
 	if (!f)

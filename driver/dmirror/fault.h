@@ -5,7 +5,18 @@
 #ifndef DMIRROR_FAULT_H
 #define DMIRROR_FAULT_H
 
+#include <linux/bits.h>
+
 #include "types.h"
+
+/*
+ * How to fault. WRITE: for writing, not only for reading. NOWAIT: an access that
+ * would wait for a userfaultfd handler is -EFAULT. STAY: use the pages where they
+ * are; nothing moves to the device for it.
+ */
+#define DMIRROR_FAULT_WRITE	BIT(0)
+#define DMIRROR_FAULT_NOWAIT	BIT(1)
+#define DMIRROR_FAULT_STAY	BIT(2)
 
 /**
  * dmirror_fault_window() - make a window accessible to the device
@@ -13,19 +24,20 @@
  * @leaf: the leaf the window lies in
  * @start: first byte
  * @end: byte after the last
- * @write: for writing, not only for reading
+ * @flags: DMIRROR_FAULT_*
  *
  * Faults in what the process has not touched yet, breaks copy-on-write, takes
  * pages back from other devices. All of the window or an error; entries may be
  * gone again by the time this returns.
  *
- * Context: process context, no mmap lock; may wait for a userfaultfd handler.
+ * Context: process context, no mmap lock; waits for a userfaultfd handler unless
+ * told not to.
  * Return: 0; -EFAULT for a hole or a page that cannot be read; -EPERM for a
  * write where the process may not write; -EBUSY when outrun by invalidations;
  * -EINTR when being killed; -ENOMEM; -ENODEV.
  */
 int dmirror_fault_window(struct dmirror_client *client, struct dmirror_leaf *leaf,
-			 unsigned long start, unsigned long end, bool write);
+			 unsigned long start, unsigned long end, unsigned int flags);
 
 /**
  * dmirror_fault_populate() - take over translations that exist already

@@ -233,7 +233,7 @@ static int dmirror_op_exclusive_entered(struct dmirror_op *op, u64 *pages)
 		leaf = dmirror_leaf_get(op->client, addr);
 		if (IS_ERR(leaf))
 			return PTR_ERR(leaf);
-		ret = dmirror_exclusive_page(op->client, leaf, addr);
+		ret = dmirror_exclusive_page(op->client, leaf, addr, 0);
 		if (ret)
 			return ret;
 		(*pages)++;
