@@ -9,16 +9,17 @@
 #                  root: the kernel to boot for check, check-compat and run
 #   TESTS="c c:t"  collections, or programs of collections, for check
 #   MODULE=<name>  hmm_dmirror or test_hmm, for check-compat
+#   TIME=<seconds> how long to soak; SEED=, THREADS=, LIMIT=<MiB> as well
 #   HMM_DMIRROR_CACHE=<dir>  where the guest root is kept (~/.cache/hmm-dmirror)
 
 KDIR ?=
 KERNEL ?=
 TESTS ?=
 MODULE ?= hmm_dmirror
-export KDIR KERNEL TESTS MODULE
+export KDIR KERNEL TESTS MODULE TIME SEED THREADS LIMIT
 
 # kbuild looks for itself at W=, C=, V=, CC= and the like.
-KBUILD_VARS = $(filter-out KDIR=% KERNEL=% TESTS=% MODULE=%,$(MAKEOVERRIDES))
+KBUILD_VARS = $(filter-out KDIR=% KERNEL=% TESTS=% MODULE=% TIME=% SEED=% THREADS=% LIMIT=%,$(MAKEOVERRIDES))
 
 modules: ## build hmm_devmem.ko and hmm_dmirror.ko (KDIR=, W=1, C=1)
 	@tools/modules/build $(KBUILD_VARS)
@@ -31,6 +32,9 @@ run: ## watch a process migrate to the device and back, in a guest
 
 check: ## run the selftests in a guest (TESTS=, KERNEL=)
 	@tools/check/suite
+
+soak: ## the exerciser in a guest (TIME=, SEED=, THREADS=, LIMIT=, KERNEL=)
+	@tools/check/soak
 
 check-compat: ## run the kernel's own hmm-tests in a guest (MODULE=test_hmm)
 	@tools/check/compat
@@ -62,5 +66,5 @@ help: ## this list
 	@echo 'Variables:'
 	@sed -n '/^#   /,/^$$/s/^# //p' Makefile
 
-.PHONY: modules clean run check check-compat check-kernels check-config style \
+.PHONY: modules clean run check soak check-compat check-kernels check-config style \
 	unit load unload ci help

@@ -1,0 +1,68 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# hmmx itself: it notices one changed byte, replays what it logged, shrinks a log
+# that fails to what matters, and refuses what is not a log.
+
+cd "$(dirname "$0")" || exit 4
+# shellcheck disable=SC1091
+. ../kselftest/ktap_helpers.sh
+
+work=$(mktemp -d)
+check() { if "$@"; then ktap_test_pass "$1"; else ktap_test_fail "$1"; fi; }
+hmmx() { ./hmmx "$@" 2>"$work/out"; }
+
+same_log()
+{
+	hmmx --seed 7 --threads 1 --ops 256 --log "$work/a" &&
+	hmmx --seed 7 --threads 1 --ops 256 --log "$work/b" &&
+	[ "$(wc -l <"$work/a")" -gt 256 ] && cmp "$work/a" "$work/b"
+}
+
+replays() { hmmx --replay "$work/a"; }
+
+# A bit flipped in the middle of the log, in a page just written.
+plant()
+{
+	awk 'NR == 150 { print "0 map 0 40 8 0"; print "0 store 0 40 8 0"
+			 print "0 plant 0 43 1 123"; print "0 load 0 40 8 0" }
+	     { print }' "$work/a" >"$work/c"
+}
+
+notices()
+{
+	plant
+	hmmx --replay "$work/c"
+	[ $? -eq 1 ] && grep -q 'page 43 byte 291: ' "$work/out"
+}
+
+shrinks()
+{
+	hmmx --shrink "$work/c" --time 20 >"$work/said" || return 1
+	sed 's/^/# /' "$work/said"
+	# A mapping, the bit, and the head line.
+	[ "$(wc -l <"$work/c.min")" -le 4 ] && grep -q plant "$work/c.min"
+}
+
+refuses()
+{
+	local status
+
+	echo "hmmx 1 seed 1 threads 1" >"$work/bad"
+	echo "0 map 9 0 8 0" >>"$work/bad"
+	echo "0 map 0 0 8 0" >>"$work/bad"
+	hmmx --replay "$work/bad"
+	status=$?
+	hmmx --shrink "$work/a" --time 20
+	[ "$status/$?" = 2/2 ] && ! hmmx --threads 99 && ! hmmx --time x
+}
+
+ktap_print_header
+ktap_set_plan 5
+check same_log
+check replays
+check notices
+check shrinks
+check refuses
+rm -rf "$work"
+ktap_finished
