@@ -60,9 +60,9 @@ static int dmirror_access_step(struct dmirror_bounce *b, struct dmirror_walk *w)
 	a->addr += bytes;
 	a->user += bytes;
 	a->done += bytes >> PAGE_SHIFT;
-	dmirror_stat_add(&a->client->dev->stats, a->write ?
-			 DMIRROR_STAT_WRITE_PAGES : DMIRROR_STAT_READ_PAGES,
-			 bytes >> PAGE_SHIFT);
+	dmirror_client_count(a->client, a->write ? DMIRROR_STAT_WRITE_PAGES :
+						   DMIRROR_STAT_READ_PAGES,
+			     bytes >> PAGE_SHIFT);
 	return ret;
 }
 

@@ -157,7 +157,7 @@ void dmirror_classify_look(struct dmirror_classes *c,
 	mutex_unlock(&leaf->lock);
 }
 
-static void dmirror_classify_count(struct dmirror_device *dev, bool out,
+static void dmirror_classify_count(struct dmirror_client *client, bool out,
 				   unsigned int class, unsigned long n,
 				   struct dmirror_moved *moved)
 {
@@ -165,11 +165,11 @@ static void dmirror_classify_count(struct dmirror_device *dev, bool out,
 				  DMIRROR_STAT_IN_UNTRIED;
 
 	moved->pages[class] += n;
-	dmirror_stat_add(&dev->stats, base + class, n);
+	dmirror_client_count(client, base + class, n);
 }
 
 void dmirror_classify_end(const struct dmirror_classes *c,
-			  struct dmirror_device *dev, unsigned int n,
+			  struct dmirror_client *client, unsigned int n,
 			  struct dmirror_moved *moved)
 {
 	unsigned int sum[DMIRROR_NR_CLASSES] = { 0 };
@@ -179,13 +179,13 @@ void dmirror_classify_end(const struct dmirror_classes *c,
 		sum[min_t(u8, c->of[i], DMIRROR_CLASS_RACED)]++;
 	for (i = 0; i < DMIRROR_NR_CLASSES; i++)
 		if (sum[i])
-			dmirror_classify_count(dev, c->out, i, sum[i], moved);
+			dmirror_classify_count(client, c->out, i, sum[i], moved);
 }
 
-void dmirror_classify_untried(struct dmirror_device *dev, unsigned long n,
+void dmirror_classify_untried(struct dmirror_client *client, unsigned long n,
 			      bool out, struct dmirror_moved *moved)
 {
-	dmirror_classify_count(dev, out, DMIRROR_CLASS_UNTRIED, n, moved);
+	dmirror_classify_count(client, out, DMIRROR_CLASS_UNTRIED, n, moved);
 }
 
 unsigned int dmirror_classify_present(struct dmirror_client *client,

@@ -124,22 +124,22 @@ void dmirror_classify_look(struct dmirror_classes *c,
 /**
  * dmirror_classify_end() - count a window
  * @c: the classes
- * @dev: the device, for its counters
+ * @client: who asked, for its counters and those of its device
  * @n: pages of the window
  * @moved: counts by class are added to it
  */
 void dmirror_classify_end(const struct dmirror_classes *c,
-			  struct dmirror_device *dev, unsigned int n,
+			  struct dmirror_client *client, unsigned int n,
 			  struct dmirror_moved *moved);
 
 /**
  * dmirror_classify_untried() - count pages a request never came to
- * @dev: the device, for its counters
+ * @client: who asked, for its counters and those of its device
  * @n: how many
  * @out: the direction
  * @moved: they are added to it
  */
-void dmirror_classify_untried(struct dmirror_device *dev, unsigned long n,
+void dmirror_classify_untried(struct dmirror_client *client, unsigned long n,
 			      bool out, struct dmirror_moved *moved);
 
 /**

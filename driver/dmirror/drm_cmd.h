@@ -59,4 +59,14 @@ int dmirror_drm_get_param(struct drm_device *drm, void *data,
 int dmirror_drm_migrate(struct drm_device *drm, void *data,
 			struct drm_file *file);
 
+/**
+ * dmirror_drm_stats() - DRM_IOCTL_HMM_DMIRROR_STATS
+ * @drm: the DRM device
+ * @data: struct drm_hmm_dmirror_stats
+ * @file: the open file
+ *
+ * Return: 0; -EINVAL; -EFAULT; -ENODEV.
+ */
+int dmirror_drm_stats(struct drm_device *drm, void *data, struct drm_file *file);
+
 #endif /* DMIRROR_DRM_CMD_H */

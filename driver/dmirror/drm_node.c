@@ -97,6 +97,8 @@ static const struct drm_ioctl_desc dmirror_drm_ioctls[] = {
 			  DRM_RENDER_ALLOW),
 	DRM_IOCTL_DEF_DRV(HMM_DMIRROR_MIGRATE, dmirror_drm_migrate,
 			  DRM_RENDER_ALLOW),
+	DRM_IOCTL_DEF_DRV(HMM_DMIRROR_STATS, dmirror_drm_stats,
+			  DRM_RENDER_ALLOW),
 };
 
 static const struct drm_driver dmirror_drm_driver = {

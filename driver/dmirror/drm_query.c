@@ -6,6 +6,7 @@
  */
 #include <linux/kconfig.h>
 #include <linux/mm.h>
+#include <linux/uaccess.h>
 
 #include <drm/hmm_dmirror_drm.h>
 
@@ -63,7 +64,34 @@ int dmirror_drm_get_param(struct drm_device *drm, void *data,
 	case HMM_DMIRROR_PARAM_DEVICES:
 		args->value = dmirror_device_mask();
 		return 0;
+	case HMM_DMIRROR_PARAM_NR_STATS:
+		args->value = DMIRROR_NR_STATS;
+		return 0;
 	default:
 		return -EINVAL;
 	}
+}
+
+static u64 dmirror_drm_stat(struct dmirror_client *client, u32 scope,
+			    enum dmirror_stat stat)
+{
+	if (scope == HMM_DMIRROR_STATS_FILE)
+		return atomic64_read(&client->stats.count[stat]);
+	return dmirror_stat_read(&client->dev->stats, stat);
+}
+
+int dmirror_drm_stats(struct drm_device *drm, void *data, struct drm_file *file)
+{
+	struct dmirror_client *client = dmirror_drm_client(file);
+	struct drm_hmm_dmirror_stats *args = data;
+	unsigned int i, n = min_t(u32, args->count, DMIRROR_NR_STATS);
+	u64 values[DMIRROR_NR_STATS];
+
+	if (args->flags || args->pad || args->scope > HMM_DMIRROR_STATS_FILE)
+		return -EINVAL;
+	for (i = 0; i < n; i++)
+		values[i] = dmirror_drm_stat(client, args->scope, i);
+	args->count = DMIRROR_NR_STATS;
+	return copy_to_user(u64_to_user_ptr(args->values), values,
+			    n * sizeof(*values)) ? -EFAULT : 0;
 }

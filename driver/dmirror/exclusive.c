@@ -87,8 +87,7 @@ int dmirror_exclusive_page(struct dmirror_client *client,
 		cond_resched();
 	}
 	if (!ret)
-		dmirror_stat_add(&client->dev->stats,
-				 DMIRROR_STAT_EXCLUSIVE_PAGES, 1);
+		dmirror_client_count(client, DMIRROR_STAT_EXCLUSIVE_PAGES, 1);
 	return ret;
 }
 

@@ -112,7 +112,6 @@ static int dmirror_fault_ask(struct dmirror_fault *f)
 static int dmirror_fault_range(struct dmirror_fault *f, unsigned long start,
 			       unsigned long end, void *owner)
 {
-	struct dmirror_stats *stats = &f->leaf->client->dev->stats;
 	int ret;
 
 	f->range.start = start;
@@ -130,7 +129,8 @@ static int dmirror_fault_range(struct dmirror_fault *f, unsigned long start,
 		if (ret != -EAGAIN)
 			return ret;
 
-		dmirror_stat_add(stats, DMIRROR_STAT_DEV_FAULT_RETRIES, 1);
+		dmirror_client_count(f->leaf->client,
+				     DMIRROR_STAT_DEV_FAULT_RETRIES, 1);
 		if (fatal_signal_pending(current))
 			return -EINTR;
 		if (time_after(jiffies, f->deadline))
@@ -169,15 +169,14 @@ static bool dmirror_fault_shared(struct dmirror_fault *f, unsigned long *start,
 static int dmirror_fault_break_cow(struct dmirror_fault *f, unsigned long start,
 				   unsigned long end)
 {
-	struct dmirror_stats *stats = &f->leaf->client->dev->stats;
 	unsigned long from, to;
 	int ret = 0;
 
 	f->range.start = start;
 	f->range.end = end;
 	while (!ret && dmirror_fault_shared(f, &from, &to)) {
-		dmirror_stat_add(stats, DMIRROR_STAT_COW_BREAKS,
-				 dmirror_leaf_count(from, to));
+		dmirror_client_count(f->leaf->client, DMIRROR_STAT_COW_BREAKS,
+				     dmirror_leaf_count(from, to));
 		ret = dmirror_fault_range(f, from, to, NULL);
 		f->range.start = to;
 		f->range.end = end;
@@ -226,10 +225,10 @@ int dmirror_fault_window(struct dmirror_client *client, struct dmirror_leaf *lea
 		ret = dmirror_fault_break_cow(f, start, end);
 	trace_dmirror_fault_end(dev->id, start, end, ret);
 
-	dmirror_stat_add(&dev->stats, DMIRROR_STAT_DEV_FAULTS, 1);
+	dmirror_client_count(client, DMIRROR_STAT_DEV_FAULTS, 1);
 	if (!ret)
-		dmirror_stat_add(&dev->stats, DMIRROR_STAT_DEV_FAULT_PAGES,
-				 dmirror_leaf_count(start, end));
+		dmirror_client_count(client, DMIRROR_STAT_DEV_FAULT_PAGES,
+				     dmirror_leaf_count(start, end));
 	kfree(f);
 	return ret;
 }

@@ -54,6 +54,15 @@ struct dmirror_migrate {
 	unsigned int nomem;
 };
 
+static void dmirror_migrate_count(struct dmirror_migrate *m,
+				  enum dmirror_stat stat, u64 n)
+{
+	if (m->client)
+		dmirror_client_count(m->client, stat, n);
+	else
+		dmirror_stat_add(&m->dev->stats, stat, n);
+}
+
 /* Is there to be no destination? Or none just once: HMM_DMIRROR_FLAG_FAIL_ALLOC. */
 static bool dmirror_migrate_inject(struct dmirror_migrate *m,
 				   enum dmirror_inject_point point)
@@ -141,8 +150,7 @@ static void dmirror_migrate_fill(struct dmirror_migrate *m, unsigned long need,
 			m->tried += nr;
 			if (large(m, i))
 				continue;
-			dmirror_stat_add(&m->dev->stats,
-					 DMIRROR_STAT_LARGE_FALLBACKS, 1);
+			dmirror_migrate_count(m, DMIRROR_STAT_LARGE_FALLBACKS, 1);
 		} else {
 			m->tried++;
 		}
@@ -179,7 +187,7 @@ static bool dmirror_migrate_in_large(struct dmirror_migrate *m, unsigned int i)
 		}
 	m->args.dst[i] = dmirror_migrate_mpfn(to, m->args.src[i]) |
 			 COMPAT_MIGRATE_PFN_COMPOUND;
-	dmirror_stat_add(&m->dev->stats, DMIRROR_STAT_LARGE_IN, 1);
+	dmirror_migrate_count(m, DMIRROR_STAT_LARGE_IN, 1);
 	return true;
 }
 
@@ -276,7 +284,6 @@ static int dmirror_migrate_in_once(struct dmirror_migrate *m, unsigned long star
 static int dmirror_migrate_in_window(struct dmirror_migrate *m,
 				     unsigned long start, unsigned long *end)
 {
-	struct dmirror_stats *stats = &m->dev->stats;
 	unsigned int n, want;
 	int ret;
 
@@ -301,8 +308,8 @@ static int dmirror_migrate_in_window(struct dmirror_migrate *m,
 				     DMIRROR_REASON_REQUEST, m->moved,
 				     m->tried - m->moved);
 
-	dmirror_stat_add(stats, DMIRROR_STAT_MIGRATE_IN_PAGES, m->moved);
-	dmirror_stat_add(stats, DMIRROR_STAT_MIGRATE_IN_FAILED, m->tried - m->moved);
+	dmirror_migrate_count(m, DMIRROR_STAT_MIGRATE_IN_PAGES, m->moved);
+	dmirror_migrate_count(m, DMIRROR_STAT_MIGRATE_IN_FAILED, m->tried - m->moved);
 	dmirror_classify_look(m->classes, m->client, start, *end);
 	return ret;
 }
@@ -327,7 +334,7 @@ static int dmirror_migrate_request(struct dmirror_migrate *m,
 		} while (!ret && m->nomem && --tries);
 		dmirror_vram_put(&m->dev->vram);
 	}
-	dmirror_classify_end(m->classes, m->dev,
+	dmirror_classify_end(m->classes, m->client,
 			     dmirror_leaf_count(start, *end), moved);
 	return ret;
 }
@@ -402,7 +409,7 @@ static bool dmirror_migrate_out_large(struct dmirror_migrate *m, unsigned int i)
 		}
 	m->args.dst[i] = dmirror_migrate_mpfn(to, m->args.src[i]) |
 			 COMPAT_MIGRATE_PFN_COMPOUND;
-	dmirror_stat_add(&m->dev->stats, DMIRROR_STAT_LARGE_OUT, 1);
+	dmirror_migrate_count(m, DMIRROR_STAT_LARGE_OUT, 1);
 	return true;
 }
 
@@ -456,13 +463,12 @@ static int dmirror_migrate_out_locked(struct dmirror_migrate *m,
 static void dmirror_migrate_out_count(struct dmirror_migrate *m, int reason,
 				      unsigned long start)
 {
-	struct dmirror_stats *stats = &m->dev->stats;
 
 	trace_dmirror_migrate_out_end(m->dev->id, start, m->tried, reason,
 				      m->moved, m->tried - m->moved);
-	dmirror_stat_add(stats, DMIRROR_STAT_MIGRATE_OUT_PAGES, m->moved);
-	dmirror_stat_add(stats, DMIRROR_STAT_MIGRATE_OUT_FAILED,
-			 m->tried - m->moved);
+	dmirror_migrate_count(m, DMIRROR_STAT_MIGRATE_OUT_PAGES, m->moved);
+	dmirror_migrate_count(m, DMIRROR_STAT_MIGRATE_OUT_FAILED,
+			      m->tried - m->moved);
 }
 
 static int dmirror_migrate_out_window(struct dmirror_migrate *m,

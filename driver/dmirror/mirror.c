@@ -51,8 +51,8 @@ static bool dmirror_leaf_invalidate(struct mmu_interval_notifier *notifier,
 		dmirror_inject(dev, DMIRROR_INJECT_INVALIDATE);
 		mutex_lock(&leaf->lock);
 	} else if (!mutex_trylock(&leaf->lock)) {
-		dmirror_stat_add(&dev->stats,
-				 DMIRROR_STAT_INVALIDATIONS_NONBLOCK_FAILED, 1);
+		dmirror_client_count(leaf->client,
+				     DMIRROR_STAT_INVALIDATIONS_NONBLOCK_FAILED, 1);
 		return false;
 	}
 
@@ -61,8 +61,8 @@ static bool dmirror_leaf_invalidate(struct mmu_interval_notifier *notifier,
 			     dmirror_leaf_index(last) + 1);
 	mutex_unlock(&leaf->lock);
 
-	dmirror_stat_add(&dev->stats, DMIRROR_STAT_INVALIDATIONS, 1);
-	dmirror_stat_add(&dev->stats, DMIRROR_STAT_INVALIDATED_PAGES, n);
+	dmirror_client_count(leaf->client, DMIRROR_STAT_INVALIDATIONS, 1);
+	dmirror_client_count(leaf->client, DMIRROR_STAT_INVALIDATED_PAGES, n);
 	trace_dmirror_invalidate(dev->id, start, last + 1, n);
 	return true;
 }
@@ -202,7 +202,7 @@ static void dmirror_mirror_drop(struct dmirror_client *client, bool all)
 		xa_erase(&client->leaves, index);
 		atomic_dec(&client->nr_leaves);
 		dmirror_leaf_destroy(leaf);
-		dmirror_stat_add(&client->dev->stats, DMIRROR_STAT_LEAVES_PRUNED, 1);
+		dmirror_client_count(client, DMIRROR_STAT_LEAVES_PRUNED, 1);
 	}
 }
 

@@ -91,7 +91,7 @@ static int dmirror_op_migrate(struct dmirror_op *op, dmirror_migrate_fn migrate,
 		ret = dmirror_mirror_relax(op->client);
 	}
 	*stop = addr;
-	dmirror_classify_untried(op->client->dev, (op->end - end) >> PAGE_SHIFT,
+	dmirror_classify_untried(op->client, (op->end - end) >> PAGE_SHIFT,
 				 migrate == dmirror_migrate_out, &op->moved);
 	kvfree(buf);
 	return ret;
@@ -139,7 +139,7 @@ static int dmirror_op_migrate_enter(struct dmirror_op *op, bool out)
 	int ret = dmirror_mirror_enter(op->client);
 
 	if (ret)
-		dmirror_classify_untried(op->client->dev,
+		dmirror_classify_untried(op->client,
 					 (op->end - op->start) >> PAGE_SHIFT,
 					 out, &op->moved);
 	return ret;

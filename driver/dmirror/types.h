@@ -141,6 +141,7 @@ struct dmirror_device {
  * @leaves: struct dmirror_leaf by address >> DMIRROR_LEAF_SHIFT
  * @nr_leaves: how many
  * @fail_alloc: bit 0 set: fail the next destination allocation (once)
+ * @stats: its own share of the counters
  */
 struct dmirror_client {
 	struct dmirror_device *dev;
@@ -149,7 +150,23 @@ struct dmirror_client {
 	struct xarray leaves;
 	atomic_t nr_leaves;
 	unsigned long fail_alloc;
+	struct dmirror_file_stats stats;
 };
+
+/**
+ * dmirror_client_count() - count what a client is the cause of
+ * @client: the client
+ * @stat: which counter, of the client and of its device
+ * @n: by how much
+ *
+ * Context: any.
+ */
+static inline void dmirror_client_count(struct dmirror_client *client,
+					enum dmirror_stat stat, u64 n)
+{
+	atomic64_add(n, &client->stats.count[stat]);
+	dmirror_stat_add(&client->dev->stats, stat, n);
+}
 
 /**
  * struct dmirror_leaf - device translations of 2 MiB of a client

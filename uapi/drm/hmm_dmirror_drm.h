@@ -443,9 +443,95 @@ struct drm_hmm_dmirror_exclusive {
 	__u64 pages;
 };
 
+/*
+ * Counters: number, name in debugfs and documentation, what is counted. They only
+ * ever grow; pages are of PAGE_SIZE, whatever they are a part of. The one list of
+ * them: expand it with a macro X(ID, name, what), as the enumeration below does.
+ *
+ * A counter is added at the end and never goes away. What became of the pages of
+ * requests is told apart as by HMM_DMIRROR_PAGE_*, in that order: what was asked for
+ * is the sum. MIGRATE_* count movements, each attempt, also those nobody asked for.
+ */
+#define HMM_DMIRROR_STATS_LIST(X) \
+	X(MIGRATE_IN_PAGES, migrate_in_pages, "pages moved to the device") \
+	X(MIGRATE_OUT_PAGES, migrate_out_pages, \
+	  "pages moved back, on request or by a CPU fault") \
+	X(MIGRATE_IN_FAILED, migrate_in_failed_pages, \
+	  "pages that were ready to move in and did not") \
+	X(MIGRATE_OUT_FAILED, migrate_out_failed_pages, \
+	  "pages that were ready to move back and did not") \
+	X(IN_UNTRIED, in_untried_pages, \
+	  "pages of requests to migrate in: never tried") \
+	X(IN_MOVED, in_moved_pages, \
+	  "pages of requests to migrate in: moved, or made") \
+	X(IN_PRESENT, in_present_pages, \
+	  "pages of requests to migrate in: there already") \
+	X(IN_HOLE, in_hole_pages, \
+	  "pages of requests to migrate in: no page, and none made") \
+	X(IN_BUSY, in_busy_pages, \
+	  "pages of requests to migrate in: pinned, locked or referenced by somebody") \
+	X(IN_ELSEWHERE, in_elsewhere_pages, \
+	  "pages of requests to migrate in: swapped out, or on another device") \
+	X(IN_UNSUPPORTED, in_unsupported_pages, \
+	  "pages of requests to migrate in: of a kind that does not move") \
+	X(IN_NOMEM, in_nomem_pages, \
+	  "pages of requests to migrate in: no destination to be had") \
+	X(IN_RACED, in_raced_pages, \
+	  "pages of requests to migrate in: changed meanwhile") \
+	X(OUT_UNTRIED, out_untried_pages, \
+	  "pages of requests to migrate out: never tried") \
+	X(OUT_MOVED, out_moved_pages, \
+	  "pages of requests to migrate out: moved, or made") \
+	X(OUT_PRESENT, out_present_pages, \
+	  "pages of requests to migrate out: there already") \
+	X(OUT_HOLE, out_hole_pages, \
+	  "pages of requests to migrate out: no page, and none made") \
+	X(OUT_BUSY, out_busy_pages, \
+	  "pages of requests to migrate out: pinned, locked or referenced by somebody") \
+	X(OUT_ELSEWHERE, out_elsewhere_pages, \
+	  "pages of requests to migrate out: swapped out, or on another device") \
+	X(OUT_UNSUPPORTED, out_unsupported_pages, \
+	  "pages of requests to migrate out: of a kind that does not move") \
+	X(OUT_NOMEM, out_nomem_pages, \
+	  "pages of requests to migrate out: no destination to be had") \
+	X(OUT_RACED, out_raced_pages, \
+	  "pages of requests to migrate out: changed meanwhile") \
+	X(LARGE_IN, large_in, \
+	  "2 MiB folios given a large place on the device") \
+	X(LARGE_OUT, large_out, "2 MiB folios given a large place back") \
+	X(LARGE_FALLBACKS, large_fallbacks, \
+	  "2 MiB folios that had to move as small pages") \
+	X(FOLIO_SPLITS, folio_splits, "device folios split") \
+	X(CPU_FAULTS, cpu_faults, "CPU faults on device pages") \
+	X(CPU_FAULT_PAGES, cpu_fault_pages, "pages brought back by CPU faults") \
+	X(DEV_FAULTS, dev_faults, "windows the device faulted on") \
+	X(DEV_FAULT_PAGES, dev_fault_pages, "pages made accessible by device faults") \
+	X(DEV_FAULT_RETRIES, dev_fault_retries, \
+	  "device faults begun again, the page table had changed") \
+	X(COW_BREAKS, cow_breaks, "device pages unshared for a device write") \
+	X(INVALIDATIONS, invalidations, "notifications that concerned a leaf") \
+	X(INVALIDATED_PAGES, invalidated_pages, "entries of leaves cleared by notifications") \
+	X(INVALIDATIONS_NONBLOCK_FAILED, invalidations_nonblock_failed, \
+	  "notifications refused because they could not wait") \
+	X(EVICTIONS, evictions, "times a block was evicted from") \
+	X(EVICTED_PAGES, evicted_pages, "pages that moved out by eviction") \
+	X(EVICT_FAILED, evict_failed_pages, "pages that were to be evicted and stayed") \
+	X(EXCLUSIVE_PAGES, exclusive_taken_pages, \
+	  "pages taken for exclusive access") \
+	X(READ_PAGES, read_pages, "pages the device read") \
+	X(WRITE_PAGES, write_pages, "pages the device wrote") \
+	X(LEAVES_PRUNED, leaves_pruned, "leaves dropped to save memory")
+
+/* HMM_DMIRROR_STAT_*, and HMM_DMIRROR_NR_STATS */
+#define HMM_DMIRROR_STATS_ENUM(id, name, what) HMM_DMIRROR_STAT_##id,
+enum drm_hmm_dmirror_stat {
+	HMM_DMIRROR_STATS_LIST(HMM_DMIRROR_STATS_ENUM)
+	HMM_DMIRROR_NR_STATS
+};
+
 /* Values of drm_hmm_dmirror_stats.scope */
 #define HMM_DMIRROR_STATS_DEVICE	0 /* since the device appeared */
-#define HMM_DMIRROR_STATS_FILE		1 /* since the file was opened, by it */
+#define HMM_DMIRROR_STATS_FILE		1 /* since the file was opened, caused by it */
 
 /**
  * struct drm_hmm_dmirror_stats - read counters
@@ -454,6 +540,8 @@ struct drm_hmm_dmirror_exclusive {
  * @scope: (in) HMM_DMIRROR_STATS_*
  * @flags: (in) 0
  * @pad: (in) 0
+ *
+ * No file causes CPU faults and evictions; they are counted for the device only.
  */
 struct drm_hmm_dmirror_stats {
 	__u64 values;

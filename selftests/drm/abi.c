@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The shape of commands: structures shorter and longer than the kernel's, numbers
+ * and directions that are wrong, programs of 32 bits.
+ */
+#include <sys/ioctl.h>
+#include <xf86drm.h>
+#include "dm_drm_harness.h"
+#include "layout.h"
+
+#define NPAGES	16UL
+
+DMD_FIXTURE(abi);
+
+/* A command with the structure of another size. */
+static unsigned long resized(unsigned long request, unsigned int size)
+{
+	return _IOC(_IOC_DIR(request), _IOC_TYPE(request), _IOC_NR(request), size);
+}
+
+/* A program older than a field: it is 0 on the way in, and not written back. */
+TEST_F(abi, shorter)
+{
+	struct drm_hmm_dmirror_migrate arg = { 0 };
+	unsigned long request = resized(DRM_IOCTL_HMM_DMIRROR_MIGRATE,
+					offsetof(struct drm_hmm_dmirror_migrate,
+						 pages[2]));
+	struct dm_buf b;
+	int i;
+
+	ASSERT_EQ(0, dm_buf_anon(&b, NPAGES, DM_BUF_SMALL));
+	dm_fill(b.ptr, NPAGES, b.ptr, 1, DM_CPU);
+	arg.start = (uintptr_t)b.ptr;
+	arg.length = b.size;
+	arg.dest = HMM_DMIRROR_DEST_VRAM;
+	memset(arg.pages, 0xee, sizeof(arg.pages));
+	EXPECT_EQ(0, dmd_ioctl(self->drm, request, &arg));
+	EXPECT_EQ(0, arg.pages[HMM_DMIRROR_PAGE_UNTRIED]);
+	EXPECT_EQ(NPAGES, arg.pages[HMM_DMIRROR_PAGE_MOVED]);
+	for (i = 2; i < 16; i++)
+		EXPECT_EQ(0xeeeeeeeeeeeeeeeeULL, arg.pages[i]);
+
+	/* Without @dest and all after it: the default is to go to system memory. */
+	request = resized(DRM_IOCTL_HMM_DMIRROR_MIGRATE,
+			  offsetof(struct drm_hmm_dmirror_migrate, dest));
+	EXPECT_EQ(0, dmd_ioctl(self->drm, request, &arg));
+	EXPECT_ALL(self->dm.fd, b.ptr, NPAGES, DM_SYS);
+
+	/* Without anything at all: an empty range. */
+	EXPECT_EQ(-EINVAL,
+		  dmd_ioctl(self->drm, resized(DRM_IOCTL_HMM_DMIRROR_MIGRATE, 0),
+			    &arg));
+	dm_buf_free(&b);
+}
+
+/* A program younger than the kernel: what the kernel does not know stays as it is. */
+TEST_F(abi, longer)
+{
+	struct {
+		struct drm_hmm_dmirror_get_param arg;
+		__u64 more[100];
+	} big = { .arg.param = HMM_DMIRROR_PARAM_DEVICE };
+	int i;
+
+	for (i = 0; i < 100; i++)
+		big.more[i] = i + 1;
+	EXPECT_EQ(0, dmd_ioctl(self->drm,
+			       resized(DRM_IOCTL_HMM_DMIRROR_GET_PARAM, sizeof(big)),
+			       &big));
+	EXPECT_EQ(self->dm.index, big.arg.value);
+	for (i = 0; i < 100; i++)
+		EXPECT_EQ(i + 1, big.more[i]);
+}
+
+TEST_F(abi, not_a_command)
+{
+	unsigned long nr;
+	__u64 arg[32] = { 0 };
+
+	for (nr = DRM_COMMAND_BASE + DRM_HMM_DMIRROR_INJECT + 1;
+	     nr < DRM_COMMAND_END; nr++)
+		EXPECT_EQ(-EINVAL, dmd_ioctl(self->drm, DRM_IOWR(nr, arg), arg));
+	EXPECT_EQ(-ENOTTY, dmd_ioctl(self->drm, _IOWR('D', 0x40, arg), arg));
+	EXPECT_EQ(-EFAULT, dmd_ioctl(self->drm, DRM_IOCTL_HMM_DMIRROR_GET_PARAM,
+				     NULL));
+	/* Of the core, and not for render nodes. */
+	EXPECT_EQ(-EACCES, dmd_ioctl(self->drm, DRM_IOCTL_GET_UNIQUE, arg));
+}
+
+#ifdef __x86_64__
+/* The system call as a program of 32 bits makes it; @arg lies below 4 GiB. */
+static int ioctl32(int fd, unsigned int request, void *arg)
+{
+	int ret;
+
+	asm volatile("int $0x80" : "=a" (ret)
+		     : "a" (54), "b" (fd), "c" (request),
+		       "d" ((unsigned int)(uintptr_t)arg)
+		     : "memory", "r8", "r9", "r10", "r11");
+	return ret;
+}
+
+TEST_F(abi, of_32_bits)
+{
+	struct drm_hmm_dmirror_get_param *param;
+	struct drm_hmm_dmirror_migrate *move;
+	char *low;
+	int ret;
+
+	low = mmap(NULL, 2 * DM_PAGE, PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT | MAP_POPULATE, -1, 0);
+	ASSERT_NE(MAP_FAILED, low);
+	param = (void *)low;
+	param->param = HMM_DMIRROR_PARAM_DEVICE;
+	param->value = ~0ULL;
+	/* Without the emulation the kernel has no such gate. */
+	if (access("/proc/sys/abi/vsyscall32", F_OK))
+		SKIP(return, "no programs of 32 bits on this kernel");
+	ret = ioctl32(self->drm, DRM_IOCTL_HMM_DMIRROR_GET_PARAM, param);
+	EXPECT_EQ(0, ret);
+	EXPECT_EQ(self->dm.index, param->value);
+
+	move = (void *)low;
+	memset(move, 0, sizeof(*move));
+	move->start = (uintptr_t)low + DM_PAGE;
+	move->length = DM_PAGE;
+	move->dest = HMM_DMIRROR_DEST_VRAM;
+	EXPECT_EQ(0, ioctl32(self->drm, DRM_IOCTL_HMM_DMIRROR_MIGRATE, move));
+	EXPECT_EQ(1, move->pages[HMM_DMIRROR_PAGE_MOVED]);
+	EXPECT_ALL(self->dm.fd, low + DM_PAGE, 1, DM_ON_DEV);
+	move->flags = 2;
+	EXPECT_EQ(-EINVAL, ioctl32(self->drm, DRM_IOCTL_HMM_DMIRROR_MIGRATE, move));
+	munmap(low, 2 * DM_PAGE);
+}
+#endif
+
+TEST_HARNESS_MAIN
