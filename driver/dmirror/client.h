@@ -8,6 +8,20 @@
 #include "types.h"
 
 /**
+ * dmirror_client_set_limit() - how much device memory a client may use
+ * @pages: that many, for clients that are opened from now on
+ */
+void dmirror_client_set_limit(unsigned long pages);
+
+/**
+ * dmirror_client_vram() - how much device memory a client can use
+ * @client: the client
+ *
+ * Return: pages, by its limit and what there is.
+ */
+unsigned long dmirror_client_vram(const struct dmirror_client *client);
+
+/**
  * dmirror_client_open() - begin to serve the current process
  * @dev: the device, kept by the caller for the moment
  *

@@ -7,8 +7,14 @@
 
 #include "types.h"
 
-/* Numbers, and so devices, there can be. */
-#define DMIRROR_MAX_DEVICES	4
+/*
+ * Devices by number: 0 and 1 are private, 2 and 3 coherent, all others private.
+ * The first four are where test_hmm has them.
+ */
+#define DMIRROR_MAX_PRIVATE	8
+#define DMIRROR_FIRST_COHERENT	2
+#define DMIRROR_NR_COHERENT	2
+#define DMIRROR_MAX_DEVICES	(DMIRROR_MAX_PRIVATE + DMIRROR_NR_COHERENT)
 
 /**
  * dmirror_device_create() - a device with empty counters and no memory yet

@@ -21,6 +21,7 @@
 #include <drm/drm_managed.h>
 #include <drm/hmm_dmirror_drm.h>
 
+#include "account.h"
 #include "client.h"
 #include "compat_drm.h"
 #include "device.h"
@@ -80,6 +81,27 @@ static long dmirror_drm_compat_ioctl(struct file *filp, unsigned int cmd,
 #define dmirror_drm_compat_ioctl NULL
 #endif
 
+/* Documentation/gpu/drm-usage-stats.rst in the kernel, and lines of our own. */
+static void dmirror_drm_fdinfo(struct drm_printer *p, struct drm_file *file)
+{
+	struct dmirror_client *client = dmirror_drm_client(file);
+	u64 used = (u64)dmirror_account_pages(client->account) << PAGE_SHIFT;
+	u64 limit = (u64)dmirror_client_vram(client) << PAGE_SHIFT;
+
+	drm_printf(p, "drm-total-vram:\t%llu KiB\n", used / SZ_1K);
+	drm_printf(p, "drm-resident-vram:\t%llu KiB\n", used / SZ_1K);
+	drm_printf(p, DMIRROR_NAME "-device:\t%u\n", client->dev->id);
+	drm_printf(p, DMIRROR_NAME "-limit-vram:\t%llu KiB\n", limit / SZ_1K);
+}
+
+/* Only kernels whose DRM core has no number for its clients ask. */
+static inline u64 dmirror_drm_id(const struct drm_file *file)
+{
+	return dmirror_drm_client(file)->id;
+}
+
+COMPAT_DRM_FDINFO(dmirror_drm_fdinfo, dmirror_drm_id);
+
 static const struct file_operations dmirror_drm_fops = {
 	.owner = THIS_MODULE,
 	.open = drm_open,
@@ -89,6 +111,7 @@ static const struct file_operations dmirror_drm_fops = {
 	.poll = drm_poll,
 	.read = drm_read,
 	.llseek = noop_llseek,
+	.show_fdinfo = dmirror_drm_fdinfo_fop,
 	COMPAT_DRM_FOP_FLAGS
 };
 
@@ -111,6 +134,7 @@ static const struct drm_driver dmirror_drm_driver = {
 	.name = DMIRROR_NAME,
 	.desc = "GPU without the hardware",
 	COMPAT_DRM_DATE("0")
+	COMPAT_DRM_SHOW_FDINFO(dmirror_drm_fdinfo)
 	.major = 1,
 	.minor = 0,
 };

@@ -17,6 +17,7 @@
 #include <linux/platform_device.h>
 
 #include "chardev.h"
+#include "client.h"
 #include "compat.h"
 #include "cpu_fault.h"
 #include "debugfs.h"
@@ -33,6 +34,16 @@ static unsigned int vram_mb = 256;
 module_param(vram_mb, uint, 0444);
 MODULE_PARM_DESC(vram_mb,
 		 "memory of each device in MiB, an even number from 2 to 65536 (default 256)");
+
+static unsigned int devices = 2;
+module_param(devices, uint, 0444);
+MODULE_PARM_DESC(devices,
+		 "devices with private memory, from 0 to 8: numbers 0, 1, 4, 5, ... (default 2)");
+
+static unsigned int client_vram_mb;
+module_param(client_vram_mb, uint, 0444);
+MODULE_PARM_DESC(client_vram_mb,
+		 "device memory an open file may use in MiB (default 0: all there is)");
 
 static unsigned int fault_around_kb = 64;
 module_param(fault_around_kb, uint, 0444);
@@ -58,9 +69,6 @@ static char *inject_arm;
 module_param(inject_arm, charp, 0444);
 MODULE_PARM_DESC(inject_arm,
 		 "points to arm from the start, as pool:nth=3,fail;copy:... (default none)");
-
-/* Devices 0 and 1 are private, 2 and 3 coherent. */
-#define DMIRROR_NR_PRIVATE	2
 
 static struct platform_device *dmirror_pdevs[DMIRROR_MAX_DEVICES];
 static int dmirror_probe_error;
@@ -104,16 +112,22 @@ static const struct hmm_devmem_ops dmirror_devmem_ops = {
 	.evict = dmirror_devmem_evict,
 };
 
+static bool dmirror_is_coherent(unsigned int id)
+{
+	return id >= DMIRROR_FIRST_COHERENT &&
+	       id < DMIRROR_FIRST_COHERENT + DMIRROR_NR_COHERENT;
+}
+
 static unsigned long dmirror_spm_addr(unsigned int id)
 {
-	return id == DMIRROR_NR_PRIVATE ? spm_addr_dev0 : spm_addr_dev1;
+	return id == DMIRROR_FIRST_COHERENT ? spm_addr_dev0 : spm_addr_dev1;
 }
 
 static int dmirror_probe_memory(struct dmirror_device *dev)
 {
 	unsigned long size = (unsigned long)vram_mb * SZ_1M;
 
-	if (dev->id < DMIRROR_NR_PRIVATE)
+	if (!dmirror_is_coherent(dev->id))
 		return dmirror_vram_init(dev, DMIRROR_PRIVATE, size, 0,
 					 &dmirror_devmem_ops);
 	return dmirror_vram_init(dev, DMIRROR_COHERENT, size,
@@ -192,6 +206,12 @@ static const struct platform_device_id dmirror_ids[] = {
 	{ DMIRROR_NAME ".1", 1 },
 	{ DMIRROR_NAME ".2", 2 },
 	{ DMIRROR_NAME ".3", 3 },
+	{ DMIRROR_NAME ".4", 4 },
+	{ DMIRROR_NAME ".5", 5 },
+	{ DMIRROR_NAME ".6", 6 },
+	{ DMIRROR_NAME ".7", 7 },
+	{ DMIRROR_NAME ".8", 8 },
+	{ DMIRROR_NAME ".9", 9 },
 	{ }
 };
 
@@ -212,6 +232,11 @@ static bool dmirror_params_ok(void)
 {
 	if (vram_mb < 2 || vram_mb > 65536 || vram_mb % 2) {
 		pr_err(DMIRROR_NAME ": vram_mb must be an even number from 2 to 65536\n");
+		return false;
+	}
+	if (devices > DMIRROR_MAX_PRIVATE) {
+		pr_err(DMIRROR_NAME ": devices must be from 0 to %u\n",
+		       DMIRROR_MAX_PRIVATE);
 		return false;
 	}
 	if (!is_power_of_2(fault_around_kb) ||
@@ -257,11 +282,13 @@ static void dmirror_unregister_devices(void)
 		platform_device_unregister(dmirror_pdevs[id]);
 }
 
-static bool dmirror_wanted(int id)
+static bool dmirror_wanted(unsigned int id)
 {
-	if (id < DMIRROR_NR_PRIVATE)
-		return IS_ENABLED(CONFIG_DEVICE_PRIVATE);
-	return spm_addr_dev0;
+	if (dmirror_is_coherent(id))
+		return spm_addr_dev0;
+	if (id > DMIRROR_FIRST_COHERENT)
+		id -= DMIRROR_NR_COHERENT;
+	return id < devices && IS_ENABLED(CONFIG_DEVICE_PRIVATE);
 }
 
 static int dmirror_register_devices(void)
@@ -284,7 +311,10 @@ static int dmirror_register_devices(void)
 	}
 	if (nr)
 		return 0;
-	pr_err(DMIRROR_NAME ": no device: the kernel lacks CONFIG_DEVICE_PRIVATE, and spm_addr_dev0/1 are not set\n");
+	if (IS_ENABLED(CONFIG_DEVICE_PRIVATE))
+		pr_err(DMIRROR_NAME ": no device: devices is 0, and spm_addr_dev0/1 are not set\n");
+	else
+		pr_err(DMIRROR_NAME ": no device: the kernel lacks CONFIG_DEVICE_PRIVATE, and spm_addr_dev0/1 are not set\n");
 	return -EOPNOTSUPP;
 }
 
@@ -302,6 +332,9 @@ static int __init dmirror_init(void)
 		pr_err(DMIRROR_NAME ": inject_arm cannot be read, or needs inject to be set\n");
 		goto out_inject;
 	}
+	if (client_vram_mb)
+		dmirror_client_set_limit((unsigned long)client_vram_mb <<
+					 (20 - PAGE_SHIFT));
 	ret = dmirror_mirror_module_init();
 	if (ret)
 		goto out_inject;

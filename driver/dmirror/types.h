@@ -42,6 +42,7 @@
 #include "stats.h"
 
 struct dentry;
+struct dmirror_account;
 struct drm_device;
 struct hmm_devmem;
 
@@ -72,7 +73,8 @@ enum dmirror_kind {
  * @kind: private or coherent
  * @nr_pages: capacity
  * @backing: private only: the system page behind each device page
- * @lock: protects @pool, @users and @dead
+ * @accounts: who is charged for each live page, under @lock
+ * @lock: protects @accounts, @pool, @users and @dead
  * @pool: which pages are free, reserved, live
  * @users: tasks inside dmirror_vram_get() and dmirror_vram_put()
  * @dead: set once, when the device goes; there are no new users then, no page
@@ -92,7 +94,8 @@ struct dmirror_vram {
 	unsigned long nr_pages;
 	struct page **backing;
 
-	spinlock_t lock;		/* @pool, @users, @dead */
+	spinlock_t lock;		/* @accounts, @pool, @users, @dead */
+	struct dmirror_account **accounts;
 	struct dmirror_pool pool;
 	unsigned int users;
 	bool dead;
@@ -137,6 +140,8 @@ struct dmirror_device {
  * struct dmirror_client - one open file: one device seen by one process
  * @dev: the device, referenced
  * @mm: address space of the opener, kept with mmgrab()
+ * @account: what it is charged for device memory
+ * @id: unlike that of any other
  * @ops: held for reading by every operation, for writing to drop leaves
  * @leaves: struct dmirror_leaf by address >> DMIRROR_LEAF_SHIFT
  * @nr_leaves: how many
@@ -146,6 +151,8 @@ struct dmirror_device {
 struct dmirror_client {
 	struct dmirror_device *dev;
 	struct mm_struct *mm;
+	struct dmirror_account *account;
+	u64 id;
 	struct rw_semaphore ops;
 	struct xarray leaves;
 	atomic_t nr_leaves;

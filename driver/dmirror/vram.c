@@ -17,6 +17,7 @@
 #include <linux/mm.h>
 #include <linux/slab.h>
 
+#include "account.h"
 #include "compat.h"
 #include "hmm_devmem.h"
 #include "vram.h"
@@ -105,22 +106,40 @@ void dmirror_vram_unreserve(struct dmirror_vram *vram, struct dmirror_reserve *r
 	res->nr = 0;
 }
 
+/* Page numbers [idx, idx + n) become live, or with NULL free. */
+static void dmirror_vram_set_account(struct dmirror_vram *vram, unsigned long idx,
+				     unsigned int n, struct dmirror_account *account)
+{
+	unsigned int i;
+
+	lockdep_assert_held(&vram->lock);
+
+	for (i = 0; i < n; i++)
+		vram->accounts[idx + i] = account;
+}
+
 /* Entries [i, i + 1 << order) of the reservation become one live folio. */
 static struct page *dmirror_vram_activate(struct dmirror_vram *vram,
 					  struct dmirror_reserve *res,
 					  unsigned int i, unsigned int order)
 {
+	unsigned int n = 1U << order;
 	unsigned long flags;
 	struct page *page;
 
+	if (!dmirror_account_charge(res->account, n))
+		return NULL;
 	page = hmm_devmem_page_get(vram->devmem,
 				   vram->pfn_first + res->idx[i], order);
-	if (IS_ERR(page))
+	if (IS_ERR(page)) {
+		dmirror_account_uncharge(res->account, n);
 		return NULL;
+	}
 
-	bitmap_set(res->used, i, 1U << order);
+	bitmap_set(res->used, i, n);
 	spin_lock_irqsave(&vram->lock, flags);
-	dmirror_pool_commit(&vram->pool, res->idx[i], 1U << order);
+	dmirror_pool_commit(&vram->pool, res->idx[i], n);
+	dmirror_vram_set_account(vram, res->idx[i], n, res->account);
 	spin_unlock_irqrestore(&vram->lock, flags);
 	dmirror_vram_touch(vram, page);
 	return page;
@@ -162,6 +181,7 @@ void dmirror_vram_free(struct dmirror_vram *vram, struct page *page,
 		       unsigned int order)
 {
 	unsigned long idx = dmirror_vram_index(vram, page);
+	struct dmirror_account *account;
 	unsigned long flags;
 	unsigned int i;
 
@@ -170,10 +190,14 @@ void dmirror_vram_free(struct dmirror_vram *vram, struct page *page,
 		return;
 	spin_lock_irqsave(&vram->lock, flags);
 	dmirror_pool_free(&vram->pool, idx, 1U << order);
+	/* A folio has one account: it can be split, but never put together. */
+	account = vram->accounts[idx];
+	dmirror_vram_set_account(vram, idx, 1U << order, NULL);
 	/* Nothing will live here again, and teardown needs the memory. */
 	for (i = 0; vram->dead && i < 1U << order; i++)
 		dmirror_vram_drop_backing(vram, idx + i);
 	spin_unlock_irqrestore(&vram->lock, flags);
+	dmirror_account_uncharge(account, 1U << order);
 }
 
 unsigned int dmirror_vram_block_pfns(struct dmirror_vram *vram,
@@ -270,7 +294,9 @@ static void dmirror_vram_free_tables(struct dmirror_vram *vram)
 {
 	dmirror_vram_free_backing(vram);
 	kvfree(vram->pool.blocks);
+	kvfree(vram->accounts);
 	vram->pool.blocks = NULL;
+	vram->accounts = NULL;
 	kvfree(vram->evict_src);
 	kvfree(vram->evict_dst);
 	vram->evict_src = NULL;
@@ -289,9 +315,10 @@ static int dmirror_vram_alloc_tables(struct dmirror_vram *vram)
 		return -ENOMEM;
 	dmirror_pool_init(&vram->pool, blocks, nr_blocks);
 
+	vram->accounts = kvcalloc(vram->nr_pages, sizeof(*vram->accounts), GFP_KERNEL);
 	vram->evict_src = kvcalloc(DMIRROR_BLOCK_PAGES, sizeof(long), GFP_KERNEL);
 	vram->evict_dst = kvcalloc(DMIRROR_BLOCK_PAGES, sizeof(long), GFP_KERNEL);
-	if (!vram->evict_src || !vram->evict_dst)
+	if (!vram->accounts || !vram->evict_src || !vram->evict_dst)
 		return -ENOMEM;
 	return vram->kind == DMIRROR_PRIVATE ? dmirror_vram_alloc_backing(vram) : 0;
 }

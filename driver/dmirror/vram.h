@@ -10,12 +10,14 @@
 
 #include "types.h"
 
+struct dmirror_account;
 struct folio;
 struct hmm_devmem_ops;
 struct page;
 
 /**
  * struct dmirror_reserve - device pages set aside for one window
+ * @account: who is charged for those that become live; set by who reserves
  * @idx: page numbers
  * @nr: how many
  * @next: first entry of @idx not yet considered
@@ -23,6 +25,7 @@ struct page;
  * @used: entries of @idx that became live
  */
 struct dmirror_reserve {
+	struct dmirror_account *account;
 	u32 idx[DMIRROR_BLOCK_PAGES];
 	unsigned int nr;
 	unsigned int next;
@@ -147,7 +150,7 @@ void dmirror_vram_unreserve(struct dmirror_vram *vram, struct dmirror_reserve *r
  * @pos: place in the window; a whole block keeps the place
  *
  * Return: the page, locked, with the one reference the caller owns; NULL when
- * nothing is left or the device has gone.
+ * nothing is left, the account has reached its limit or the device has gone.
  */
 struct page *dmirror_vram_take(struct dmirror_vram *vram,
 			       struct dmirror_reserve *res, unsigned int pos);

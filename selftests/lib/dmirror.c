@@ -55,7 +55,7 @@ bool dm_node_exists(int index)
 
 bool dm_is_coherent(int index)
 {
-	return index >= DM_COHERENT0;
+	return index == DM_COHERENT0 || index == DM_COHERENT1;
 }
 
 int dm_cmd_once(int fd, unsigned long request, const void *addr,

@@ -64,7 +64,7 @@ void mc_params(char *buf, size_t len)
 {
 	static const char *const names[] = {
 		"vram_mb", "fault_around_kb", "spm_addr_dev0", "spm_addr_dev1",
-		"inject",
+		"inject", "devices", "client_vram_mb",
 	};
 	size_t used = 0;
 	unsigned int i;

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Accounts: see account.h. Owns their life and their arithmetic; vram.c knows
+ * which page is whose. Takes no locks: pages are freed in any context.
+ */
+#include <linux/slab.h>
+
+#include "account.h"
+
+struct dmirror_account *dmirror_account_create(unsigned long limit)
+{
+	struct dmirror_account *account = kzalloc(sizeof(*account), GFP_KERNEL_ACCOUNT);
+
+	if (!account)
+		return NULL;
+	refcount_set(&account->ref, 1);
+	account->limit = min_t(unsigned long, limit, LONG_MAX);
+	return account;
+}
+
+void dmirror_account_put(struct dmirror_account *account)
+{
+	if (account && refcount_dec_and_test(&account->ref))
+		kfree(account);
+}
+
+bool dmirror_account_charge(struct dmirror_account *account, unsigned int n)
+{
+	long pages = atomic_long_read(&account->pages);
+
+	do {
+		if (pages + (long)n > account->limit)
+			return false;
+	} while (!atomic_long_try_cmpxchg(&account->pages, &pages, pages + n));
+	refcount_add(n, &account->ref);
+	return true;
+}
+
+void dmirror_account_uncharge(struct dmirror_account *account, unsigned int n)
+{
+	atomic_long_sub(n, &account->pages);
+	if (refcount_sub_and_test(n, &account->ref))
+		kfree(account);
+}

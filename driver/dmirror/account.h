@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Accounts: whose doing it is that device memory is in use.
+ *
+ * A file has one, and so has each page it brought to a device, until the page
+ * leaves. The file can go before its pages do. Pages know nothing of clients.
+ */
+#ifndef DMIRROR_ACCOUNT_H
+#define DMIRROR_ACCOUNT_H
+
+#include <linux/atomic.h>
+#include <linux/minmax.h>
+#include <linux/refcount.h>
+
+/**
+ * struct dmirror_account - device memory in use by one client
+ * @ref: one of the client, one of each page
+ * @pages: how many pages it has, on whichever device
+ * @limit: how many it may have, constant
+ */
+struct dmirror_account {
+	refcount_t ref;
+	atomic_long_t pages;
+	long limit;
+};
+
+/**
+ * dmirror_account_create() - an account without pages
+ * @limit: how many pages it may have
+ *
+ * Return: the account with one reference, or NULL without memory.
+ */
+struct dmirror_account *dmirror_account_create(unsigned long limit);
+
+/**
+ * dmirror_account_put() - drop the client's reference
+ * @account: the account; may be gone afterwards, NULL is nothing
+ */
+void dmirror_account_put(struct dmirror_account *account);
+
+/**
+ * dmirror_account_charge() - more pages come in
+ * @account: the account, referenced by the caller
+ * @n: how many
+ *
+ * Context: any.
+ * Return: false, and nothing has changed, if that would exceed the limit.
+ */
+bool dmirror_account_charge(struct dmirror_account *account, unsigned int n);
+
+/**
+ * dmirror_account_uncharge() - pages have left
+ * @account: the account; may be gone afterwards
+ * @n: how many of its pages
+ *
+ * Context: any.
+ */
+void dmirror_account_uncharge(struct dmirror_account *account, unsigned int n);
+
+/**
+ * dmirror_account_pages() - pages in use
+ * @account: the account
+ *
+ * Return: how many.
+ */
+static inline unsigned long dmirror_account_pages(const struct dmirror_account *account)
+{
+	return atomic_long_read(&account->pages);
+}
+
+/**
+ * dmirror_account_room() - pages that may come in
+ * @account: the account
+ *
+ * Return: how many at this moment.
+ */
+static inline unsigned long dmirror_account_room(const struct dmirror_account *account)
+{
+	return max(account->limit - atomic_long_read(&account->pages), 0L);
+}
+
+#endif /* DMIRROR_ACCOUNT_H */
