@@ -99,6 +99,24 @@ static int dmirror_chardev_migrate_in(struct dmirror_op *op)
 	return dmirror_op_read(&read);
 }
 
+static int dmirror_chardev_exclusive(struct dmirror_op *op)
+{
+	struct dmirror_op read = *op;
+	int ret = dmirror_op_exclusive(op);
+
+	return ret ? ret : dmirror_op_read(&read);
+}
+
+static int dmirror_chardev_check_exclusive(struct dmirror_op *op)
+{
+	int ret = dmirror_op_check_exclusive(op);
+
+	if (!ret && op->done)
+		ret = -EPERM;
+	op->done = 0;
+	return ret;
+}
+
 static int dmirror_chardev_command(unsigned int command, struct dmirror_op *op)
 {
 	switch (command) {
@@ -114,9 +132,9 @@ static int dmirror_chardev_command(unsigned int command, struct dmirror_op *op)
 	case HMM_DMIRROR_SNAPSHOT:
 		return dmirror_op_snapshot(op);
 	case HMM_DMIRROR_EXCLUSIVE:
-		return dmirror_op_exclusive(op);
+		return dmirror_chardev_exclusive(op);
 	case HMM_DMIRROR_CHECK_EXCLUSIVE:
-		return dmirror_op_check_exclusive(op);
+		return dmirror_chardev_check_exclusive(op);
 	case HMM_DMIRROR_RELEASE:
 		return dmirror_op_evict_all(op->client);
 	default:

@@ -60,6 +60,27 @@ int dmirror_drm_migrate(struct drm_device *drm, void *data,
 			struct drm_file *file);
 
 /**
+ * dmirror_drm_query() - DRM_IOCTL_HMM_DMIRROR_QUERY
+ * @drm: the DRM device
+ * @data: struct drm_hmm_dmirror_query
+ * @file: the open file
+ *
+ * Return: 0; -EINVAL; -E2BIG; -EFAULT; -ENOMEM; -EBUSY; -EINTR; -ENODEV.
+ */
+int dmirror_drm_query(struct drm_device *drm, void *data, struct drm_file *file);
+
+/**
+ * dmirror_drm_exclusive() - DRM_IOCTL_HMM_DMIRROR_EXCLUSIVE
+ * @drm: the DRM device
+ * @data: struct drm_hmm_dmirror_exclusive
+ * @file: the open file
+ *
+ * Return: 0; -EINVAL; -EFAULT; -EOPNOTSUPP; -ENOMEM; -EBUSY; -EINTR; -ENODEV.
+ */
+int dmirror_drm_exclusive(struct drm_device *drm, void *data,
+			  struct drm_file *file);
+
+/**
  * dmirror_drm_stats() - DRM_IOCTL_HMM_DMIRROR_STATS
  * @drm: the DRM device
  * @data: struct drm_hmm_dmirror_stats
@@ -68,5 +89,15 @@ int dmirror_drm_migrate(struct drm_device *drm, void *data,
  * Return: 0; -EINVAL; -EFAULT; -ENODEV.
  */
 int dmirror_drm_stats(struct drm_device *drm, void *data, struct drm_file *file);
+
+/**
+ * dmirror_drm_inject() - DRM_IOCTL_HMM_DMIRROR_INJECT
+ * @drm: the DRM device
+ * @data: struct drm_hmm_dmirror_inject
+ * @file: the open file
+ *
+ * Return: 0; -EINVAL; -ENOENT; -EPERM; -EOPNOTSUPP.
+ */
+int dmirror_drm_inject(struct drm_device *drm, void *data, struct drm_file *file);
 
 #endif /* DMIRROR_DRM_CMD_H */

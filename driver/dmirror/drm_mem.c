@@ -75,3 +75,46 @@ int dmirror_drm_migrate(struct drm_device *drm, void *data, struct drm_file *fil
 		args->pages[i] = op.moved.pages[i];
 	return ret;
 }
+
+/* Errnos of the kernel for memory that cannot be taken, in our words. */
+static int dmirror_drm_exclusive_error(int ret)
+{
+	switch (ret) {
+	case -EINVAL:
+		return -EOPNOTSUPP;
+	case -EPERM:
+		return -EFAULT;
+	default:
+		return ret;
+	}
+}
+
+int dmirror_drm_exclusive(struct drm_device *drm, void *data,
+			  struct drm_file *file)
+{
+	struct dmirror_op op = { .client = dmirror_drm_client(file) };
+	struct drm_hmm_dmirror_exclusive *args = data;
+	int ret;
+
+	ret = args->flags ? -EINVAL :
+			    dmirror_drm_range(&op, args->start, args->length);
+	if (ret)
+		goto out;
+
+	switch (args->what) {
+	case HMM_DMIRROR_EXCLUSIVE_TAKE:
+		ret = dmirror_drm_exclusive_error(dmirror_op_exclusive(&op));
+		break;
+	case HMM_DMIRROR_EXCLUSIVE_CHECK:
+		ret = dmirror_op_check_exclusive(&op);
+		break;
+	case HMM_DMIRROR_EXCLUSIVE_DROP:
+		ret = dmirror_op_drop_exclusive(&op);
+		break;
+	default:
+		ret = -EINVAL;
+	}
+out:
+	args->pages = op.done;
+	return ret;
+}

@@ -2,8 +2,8 @@
 /*
  * Render nodes.
  *
- * Owns the DRM device and the open file; the commands are in drm_mem.c and
- * drm_query.c, one function each, and what they do is in ops.c.
+ * Owns the DRM device and the open file; the commands are in the other drm_*.c,
+ * one function each, and what they do is in ops.c.
  *
  * The DRM device holds the device object, and a file holds the DRM device: all
  * of it outlasts the binding for as long as there are open files. After that
@@ -120,7 +120,13 @@ static const struct drm_ioctl_desc dmirror_drm_ioctls[] = {
 			  DRM_RENDER_ALLOW),
 	DRM_IOCTL_DEF_DRV(HMM_DMIRROR_MIGRATE, dmirror_drm_migrate,
 			  DRM_RENDER_ALLOW),
+	DRM_IOCTL_DEF_DRV(HMM_DMIRROR_QUERY, dmirror_drm_query,
+			  DRM_RENDER_ALLOW),
+	DRM_IOCTL_DEF_DRV(HMM_DMIRROR_EXCLUSIVE, dmirror_drm_exclusive,
+			  DRM_RENDER_ALLOW),
 	DRM_IOCTL_DEF_DRV(HMM_DMIRROR_STATS, dmirror_drm_stats,
+			  DRM_RENDER_ALLOW),
+	DRM_IOCTL_DEF_DRV(HMM_DMIRROR_INJECT, dmirror_drm_inject,
 			  DRM_RENDER_ALLOW),
 };
 

@@ -10,9 +10,15 @@
 
 #include <drm/hmm_dmirror_drm.h>
 
+#include "client.h"
 #include "compat.h"
 #include "device.h"
 #include "drm_cmd.h"
+#include "inject.h"
+#include "ops.h"
+
+/* Pages in one QUERY. */
+#define DMIRROR_QUERY_PAGES	BIT(18)
 
 static bool dmirror_drm_large(const struct dmirror_vram *vram)
 {
@@ -29,6 +35,8 @@ static u64 dmirror_drm_features(const struct dmirror_vram *vram)
 		features |= HMM_DMIRROR_FEATURE_LARGE_FOLIOS;
 	if (IS_ENABLED(CONFIG_DEVICE_PRIVATE))
 		features |= HMM_DMIRROR_FEATURE_EXCLUSIVE;
+	if (static_key_enabled(&dmirror_inject_key))
+		features |= HMM_DMIRROR_FEATURE_INJECT;
 	return features;
 }
 
@@ -64,12 +72,37 @@ int dmirror_drm_get_param(struct drm_device *drm, void *data,
 	case HMM_DMIRROR_PARAM_DEVICES:
 		args->value = dmirror_device_mask();
 		return 0;
+	case HMM_DMIRROR_PARAM_QUERY_PAGES:
+		args->value = DMIRROR_QUERY_PAGES;
+		return 0;
+	case HMM_DMIRROR_PARAM_CLIENT_VRAM:
+		args->value = (u64)dmirror_client_vram(dmirror_drm_client(file)) <<
+			      PAGE_SHIFT;
+		return 0;
 	case HMM_DMIRROR_PARAM_NR_STATS:
 		args->value = DMIRROR_NR_STATS;
 		return 0;
 	default:
 		return -EINVAL;
 	}
+}
+
+int dmirror_drm_query(struct drm_device *drm, void *data, struct drm_file *file)
+{
+	struct dmirror_op op = { .client = dmirror_drm_client(file) };
+	struct drm_hmm_dmirror_query *args = data;
+	int ret;
+
+	ret = args->flags || args->pad ? -EINVAL :
+	      dmirror_drm_range(&op, args->start, args->length);
+	if (!ret && args->length >> PAGE_SHIFT > DMIRROR_QUERY_PAGES)
+		ret = -E2BIG;
+	if (!ret) {
+		op.user = u64_to_user_ptr(args->pages);
+		ret = dmirror_op_query(&op);
+	}
+	args->nr_pages = op.done;
+	return ret;
 }
 
 static u64 dmirror_drm_stat(struct dmirror_client *client, u32 scope,

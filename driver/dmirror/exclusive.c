@@ -107,3 +107,37 @@ unsigned int dmirror_exclusive_count(struct dmirror_client *client,
 	mutex_unlock(&leaf->lock);
 	return n;
 }
+
+static bool dmirror_exclusive_held(struct dmirror_leaf *leaf, unsigned long addr)
+{
+	bool held;
+
+	mutex_lock(&leaf->lock);
+	held = leaf->pt.pte[dmirror_leaf_index(addr)] & DMIRROR_PTE_EXCLUSIVE;
+	mutex_unlock(&leaf->lock);
+	return held;
+}
+
+int dmirror_exclusive_drop(struct dmirror_client *client, unsigned long start,
+			   unsigned long end, u64 *pages)
+{
+	struct dmirror_leaf *leaf = dmirror_leaf_find(client, start);
+	unsigned long addr;
+	int ret;
+
+	if (!leaf || !READ_ONCE(leaf->pt.nr_exclusive))
+		return 0;
+	for (addr = start; addr < end; addr += PAGE_SIZE) {
+		if (!dmirror_exclusive_held(leaf, addr))
+			continue;
+		/* Faulting the page in, as the CPU would, is what gives it back. */
+		ret = dmirror_fault_window(client, leaf, addr, addr + PAGE_SIZE, 0);
+		/* It can be unmapped meanwhile; it is not held then, either. */
+		if (ret && ret != -EFAULT)
+			return ret;
+		if (!dmirror_exclusive_held(leaf, addr))
+			++*pages;
+		cond_resched();
+	}
+	return 0;
+}

@@ -38,4 +38,20 @@ int dmirror_exclusive_page(struct dmirror_client *client,
 unsigned int dmirror_exclusive_count(struct dmirror_client *client,
 				     unsigned long start, unsigned long end);
 
+/**
+ * dmirror_exclusive_drop() - give pages back to the CPU
+ * @client: the client, inside an operation
+ * @start: first byte
+ * @end: byte after the last, in the same leaf
+ * @pages: the number of pages given back is added to it, on failure too
+ *
+ * The device can still use them, like any other page.
+ *
+ * Context: process context, no mmap lock.
+ * Return: 0; -EBUSY when outrun by invalidations; -EINTR when being killed;
+ * -ENOMEM; -ENODEV.
+ */
+int dmirror_exclusive_drop(struct dmirror_client *client, unsigned long start,
+			   unsigned long end, u64 *pages);
+
 #endif /* DMIRROR_EXCLUSIVE_H */

@@ -11,6 +11,7 @@
 #include <linux/uaccess.h>
 
 #include "access.h"
+#include "device.h"
 #include "evict.h"
 #include "exclusive.h"
 #include "fault.h"
@@ -18,8 +19,10 @@
 #include "mirror.h"
 #include "ops.h"
 #include "policy.h"
+#include "query.h"
 #include "snapshot.h"
 #include "trace.h"
+#include "vram.h"
 
 /* How often evicting everything is tried before what is left is reported. */
 #define DMIRROR_EVICT_PASSES	8
@@ -180,35 +183,52 @@ int dmirror_op_migrate_out(struct dmirror_op *op)
 	return ret;
 }
 
+/* What a snapshot is told to the user with. */
+struct dmirror_op_snapshot {
+	struct dmirror_snapshot snap;
+	u8 prot[DMIRROR_SNAPSHOT_PAGES];
+};
+
+static void dmirror_op_snapshot_page(void *arg, unsigned int i,
+				     unsigned long hmm_pfn)
+{
+	struct dmirror_op_snapshot *s = arg;
+
+	s->prot[i] = dmirror_snapshot_prot(&s->snap.client->dev->vram, hmm_pfn);
+}
+
 static int dmirror_op_snapshot_entered(struct dmirror_op *op)
 {
 	const unsigned long size = DMIRROR_SNAPSHOT_PAGES << PAGE_SHIFT;
-	struct dmirror_snapshot *snap = NULL;
+	struct dmirror_op_snapshot *s = NULL;
 	unsigned long addr, end;
 	int ret = 0;
 
 	if (!dmirror_inject(op->client->dev, DMIRROR_INJECT_BUFFER))
-		snap = kmalloc(sizeof(*snap), GFP_KERNEL);
-	if (!snap)
+		s = kmalloc(sizeof(*s), GFP_KERNEL);
+	if (!s)
 		return -ENOMEM;
-	snap->client = op->client;
+	s->snap.client = op->client;
+	s->snap.owner = op->client->dev->vram.owner;
+	s->snap.describe = dmirror_op_snapshot_page;
+	s->snap.arg = s;
 
 	for (addr = op->start; addr < op->end && !ret; addr = end) {
 		unsigned int n;
 
 		end = dmirror_policy_window_end(addr, op->end, size);
 		n = dmirror_leaf_count(addr, end);
-		ret = dmirror_snapshot_take(snap, addr, end);
+		ret = dmirror_snapshot_take(&s->snap, addr, end);
 		if (ret)
 			break;
-		if (copy_to_user(op->user + op->done, snap->prot, n))
+		if (copy_to_user(op->user + op->done, s->prot, n))
 			ret = -EFAULT;
 		else
 			op->done += n;
 		if (!ret)
 			ret = dmirror_mirror_relax(op->client);
 	}
-	kfree(snap);
+	kfree(s);
 	return ret;
 }
 
@@ -223,7 +243,70 @@ int dmirror_op_snapshot(struct dmirror_op *op)
 	return ret;
 }
 
-static int dmirror_op_exclusive_entered(struct dmirror_op *op, u64 *pages)
+static int dmirror_op_query_window(struct dmirror_query *q,
+				   struct dmirror_client *client,
+				   unsigned long start, unsigned long end)
+{
+	struct dmirror_device *dev;
+	unsigned int id;
+	int ret;
+
+	ret = dmirror_query_window(q, client, start, end);
+	for (id = 0; id < DMIRROR_MAX_DEVICES && !ret; id++) {
+		dev = dmirror_device_lookup(id);
+		if (!dev)
+			continue;
+		if (dev != client->dev && dmirror_vram_get(&dev->vram)) {
+			ret = dmirror_query_device(q, dev, start, end);
+			dmirror_vram_put(&dev->vram);
+		}
+		dmirror_device_put(dev);
+	}
+	return ret;
+}
+
+static int dmirror_op_query_entered(struct dmirror_op *op)
+{
+	const unsigned long size = DMIRROR_SNAPSHOT_PAGES << PAGE_SHIFT;
+	struct dmirror_query *q = NULL;
+	unsigned long addr, end;
+	int ret = 0;
+
+	if (!dmirror_inject(op->client->dev, DMIRROR_INJECT_BUFFER))
+		q = kmalloc(sizeof(*q), GFP_KERNEL);
+	if (!q)
+		return -ENOMEM;
+
+	for (addr = op->start; addr < op->end && !ret; addr = end) {
+		unsigned int n;
+
+		end = dmirror_policy_window_end(addr, op->end, size);
+		n = dmirror_leaf_count(addr, end);
+		ret = dmirror_op_query_window(q, op->client, addr, end);
+		if (!ret && copy_to_user(op->user + op->done * sizeof(*q->pages),
+					 q->pages, n * sizeof(*q->pages)))
+			ret = -EFAULT;
+		if (ret)
+			break;
+		op->done += n;
+		ret = dmirror_mirror_relax(op->client);
+	}
+	kfree(q);
+	return ret;
+}
+
+int dmirror_op_query(struct dmirror_op *op)
+{
+	int ret = dmirror_mirror_enter(op->client);
+
+	if (ret)
+		return ret;
+	ret = dmirror_op_query_entered(op);
+	dmirror_mirror_exit(op->client);
+	return ret;
+}
+
+static int dmirror_op_exclusive_entered(struct dmirror_op *op)
 {
 	struct dmirror_leaf *leaf;
 	unsigned long addr;
@@ -236,7 +319,7 @@ static int dmirror_op_exclusive_entered(struct dmirror_op *op, u64 *pages)
 		ret = dmirror_exclusive_page(op->client, leaf, addr, 0);
 		if (ret)
 			return ret;
-		(*pages)++;
+		op->done++;
 		ret = dmirror_mirror_relax(op->client);
 		if (ret)
 			return ret;
@@ -246,36 +329,52 @@ static int dmirror_op_exclusive_entered(struct dmirror_op *op, u64 *pages)
 
 int dmirror_op_exclusive(struct dmirror_op *op)
 {
-	u64 pages = 0;
-	int ret;
+	int ret = dmirror_mirror_enter(op->client);
 
-	ret = dmirror_mirror_enter(op->client);
 	if (ret)
 		return ret;
-	ret = dmirror_op_exclusive_entered(op, &pages);
-	if (!ret)
-		ret = dmirror_op_access_entered(op, false);
-	op->done = pages;
+	ret = dmirror_op_exclusive_entered(op);
 	dmirror_mirror_exit(op->client);
 	return ret;
 }
 
-int dmirror_op_check_exclusive(struct dmirror_op *op)
+/* Window by window, what there is of exclusive pages: count it or drop it. */
+static int dmirror_op_held(struct dmirror_op *op,
+			   int (*window)(struct dmirror_client *, unsigned long,
+					 unsigned long, u64 *))
 {
 	unsigned long addr, end;
-	unsigned int n = 0;
 	int ret;
 
 	ret = dmirror_mirror_enter(op->client);
 	if (ret)
 		return ret;
-	for (addr = op->start; addr < op->end && !n && !ret; addr = end) {
+	for (addr = op->start; addr < op->end && !ret; addr = end) {
 		end = dmirror_policy_window_end(addr, op->end, DMIRROR_LEAF_SIZE);
-		n = dmirror_exclusive_count(op->client, addr, end);
-		ret = dmirror_mirror_relax(op->client);
+		ret = window(op->client, addr, end, &op->done);
+		if (!ret)
+			ret = dmirror_mirror_relax(op->client);
 	}
 	dmirror_mirror_exit(op->client);
-	return n ? -EPERM : ret;
+	return ret;
+}
+
+static int dmirror_op_count_window(struct dmirror_client *client,
+				   unsigned long start, unsigned long end,
+				   u64 *pages)
+{
+	*pages += dmirror_exclusive_count(client, start, end);
+	return 0;
+}
+
+int dmirror_op_check_exclusive(struct dmirror_op *op)
+{
+	return dmirror_op_held(op, dmirror_op_count_window);
+}
+
+int dmirror_op_drop_exclusive(struct dmirror_op *op)
+{
+	return dmirror_op_held(op, dmirror_exclusive_drop);
 }
 
 int dmirror_op_evict_all(struct dmirror_client *client)

@@ -88,20 +88,36 @@ int dmirror_op_migrate_out(struct dmirror_op *op);
 int dmirror_op_snapshot(struct dmirror_op *op);
 
 /**
- * dmirror_op_exclusive() - take exclusive access, then read into @op->user
+ * dmirror_op_query() - one HMM_DMIRROR_QUERY_* word per page to @op->user
+ * @op: the request; @op->done is the pages described
+ *
+ * Return: 0; -EFAULT for the buffer; -EBUSY.
+ */
+int dmirror_op_query(struct dmirror_op *op);
+
+/**
+ * dmirror_op_exclusive() - take exclusive access
  * @op: the request; @op->done is the pages made exclusive
  *
- * Return: 0; as dmirror_exclusive_page(); -EFAULT for the buffer.
+ * Return: 0; as dmirror_exclusive_page().
  */
 int dmirror_op_exclusive(struct dmirror_op *op);
 
 /**
- * dmirror_op_check_exclusive() - is any page still exclusive?
- * @op: the request
+ * dmirror_op_check_exclusive() - which pages are still exclusive?
+ * @op: the request; @op->done is how many
  *
- * Return: 0 if none is, -EPERM if one is.
+ * Return: 0.
  */
 int dmirror_op_check_exclusive(struct dmirror_op *op);
+
+/**
+ * dmirror_op_drop_exclusive() - give up exclusive access
+ * @op: the request; @op->done is the pages given up
+ *
+ * Return: 0; -EBUSY.
+ */
+int dmirror_op_drop_exclusive(struct dmirror_op *op);
 
 /**
  * dmirror_op_evict_all() - empty the memory of the client's device

@@ -53,8 +53,7 @@ static u8 dmirror_snapshot_kind(const struct dmirror_vram *vram, struct page *pa
 	return HMM_DMIRROR_PROT_NONE;
 }
 
-static u8 dmirror_snapshot_prot(const struct dmirror_vram *vram,
-				unsigned long hmm_pfn)
+u8 dmirror_snapshot_prot(const struct dmirror_vram *vram, unsigned long hmm_pfn)
 {
 	unsigned int order = hmm_pfn_to_map_order(hmm_pfn);
 	u8 prot;
@@ -95,7 +94,7 @@ static int dmirror_snapshot_look(struct dmirror_snapshot *snap,
 	else if (mmu_interval_read_retry(&snap->notifier, range->notifier_seq))
 		ret = -EAGAIN;
 	for (i = 0; !ret && i < n; i++)
-		snap->prot[i] = dmirror_snapshot_prot(vram, snap->pfns[i]);
+		snap->describe(snap->arg, i, snap->pfns[i]);
 	mutex_unlock(&snap->lock);
 	return ret;
 }
@@ -109,7 +108,7 @@ int dmirror_snapshot_take(struct dmirror_snapshot *snap, unsigned long start,
 		.start = start,
 		.end = end,
 		.hmm_pfns = snap->pfns,
-		.dev_private_owner = snap->client->dev->vram.owner,
+		.dev_private_owner = snap->owner,
 	};
 	int ret;
 

@@ -11,24 +11,30 @@
 #define DMIRROR_SNAPSHOT_PAGES	512
 
 /**
- * struct dmirror_snapshot - a description of some pages
+ * struct dmirror_snapshot - a look at some pages
  * @client: who asks
+ * @owner: whose private pages are seen as pages
+ * @describe: called for each page, from the first on, with what the core says
+ *	(HMM_PFN_*); the page stays what it is until it returns; may not sleep and
+ *	can be called again from the first page on, if something has changed
+ * @arg: for @describe
  * @notifier: tells of changes while looking
  * @lock: the lock @notifier's sequence is checked under
  * @pfns: the core's answers
- * @prot: one HMM_DMIRROR_PROT_* byte per page
  */
 struct dmirror_snapshot {
 	struct dmirror_client *client;
+	void *owner;
+	void (*describe)(void *arg, unsigned int i, unsigned long hmm_pfn);
+	void *arg;
 	struct mmu_interval_notifier notifier;
 	struct mutex lock;	/* for @notifier's sequence */
 	unsigned long pfns[DMIRROR_SNAPSHOT_PAGES];
-	u8 prot[DMIRROR_SNAPSHOT_PAGES];
 };
 
 /**
  * dmirror_snapshot_take() - describe a window
- * @snap: the result, @snap->client set; the caller's for the duration
+ * @snap: who asks, and what is done with the answer
  * @start: first byte
  * @end: byte after the last; at most DMIRROR_SNAPSHOT_PAGES pages
  *
@@ -41,5 +47,15 @@ struct dmirror_snapshot {
  */
 int dmirror_snapshot_take(struct dmirror_snapshot *snap, unsigned long start,
 			  unsigned long end);
+
+/**
+ * dmirror_snapshot_prot() - a page as the character devices describe it
+ * @vram: memory of the device that asks
+ * @hmm_pfn: what the core says
+ *
+ * Context: inside struct dmirror_snapshot.describe.
+ * Return: HMM_DMIRROR_PROT_*.
+ */
+u8 dmirror_snapshot_prot(const struct dmirror_vram *vram, unsigned long hmm_pfn);
 
 #endif /* DMIRROR_SNAPSHOT_H */

@@ -21,7 +21,7 @@
  *            this, or memory that a pointer names cannot be accessed
  *   EPERM    the file was opened by another process, or the caller lacks
  *            CAP_SYS_ADMIN where a command needs it
- *   ENOENT   no such queue, sequence number, sync object or device
+ *   ENOENT   no such queue, sequence number, sync object, device or point
  *   EBUSY    outrun by changes of the address space for longer than the retry
  *            budget, or pages that somebody holds on to; trying again may help
  *   ENOSPC   a limit of this file is reached: jobs that wait
@@ -355,12 +355,12 @@ struct drm_hmm_dmirror_event {
 /*
  * QUERY describes a page by a __u64.
  *
- * Location: ABSENT covers a page that is swapped out, too: the kernel does not tell
- * a module, /proc/PID/pagemap does. OTHER is another device of this driver, its
- * number in QUERY_DEVICE().
+ * Location: ABSENT covers a page that is swapped out, or held exclusively through
+ * another file, too: the kernel does not tell a module, /proc/PID/pagemap does. OTHER
+ * is another device, its number in QUERY_DEVICE(), 255 for one of another driver.
  */
 #define HMM_DMIRROR_QUERY_LOCATION(q)	((q) & 0x7)
-#define HMM_DMIRROR_QUERY_ABSENT	0 /* no page, or swapped out */
+#define HMM_DMIRROR_QUERY_ABSENT	0 /* no page */
 #define HMM_DMIRROR_QUERY_SYSTEM	1 /* system memory */
 #define HMM_DMIRROR_QUERY_ZERO		2 /* the zero page */
 #define HMM_DMIRROR_QUERY_VRAM		3 /* memory of this device */
@@ -551,28 +551,36 @@ struct drm_hmm_dmirror_stats {
 	__u32 pad;
 };
 
+/* drm_hmm_dmirror_inject.flags */
+#define HMM_DMIRROR_INJECT_SET		(1 << 0) /* begin anew with these values */
+#define HMM_DMIRROR_INJECT_FAIL		(1 << 1) /* fail, after the delay */
+
 /**
  * struct drm_hmm_dmirror_inject - make something fail or take long
- * @point: (in) number of the point; Documentation/fault-injection.rst has a table
- * @flags: (in) 0
- * @nth: (in) fail the nth pass from now on, 0 never
- * @times: (in) how often to fail from then on
- * @delay_us: (in) wait this long at every pass, at most a second
- * @pad: (in) 0
- * @hits: (out) passes so far
- * @failures: (out) failures so far
+ * @point: (in) name of the point; Documentation/fault-injection.rst has a table
+ * @flags: (in) HMM_DMIRROR_INJECT_*; without SET only look, and all up to @delay_us
+ *	is 0
+ * @nth: (in) the first pass from now on that something happens at; 0: none
+ * @every: (in) and every so many passes after it; 0: no more
+ * @times: (in) at most so often; 0: no limit
+ * @delay_us: (in) wait that long
+ * @waiting: (out) tasks that wait there now
+ * @hits: (out) passes since the point was set
+ * @acted: (out) how often something happened since then
  *
- * Needs CAP_SYS_ADMIN and the module parameter "inject"; else EPERM or EOPNOTSUPP.
+ * Needs CAP_SYS_ADMIN, else EPERM, and the module parameter "inject", else
+ * EOPNOTSUPP. ENOENT: no such point. EINVAL also for what the point cannot do.
  */
 struct drm_hmm_dmirror_inject {
-	__u32 point;
+	char point[32];
 	__u32 flags;
-	__u64 nth;
-	__u64 times;
+	__u32 nth;
+	__u32 every;
+	__u32 times;
 	__u32 delay_us;
-	__u32 pad;
+	__u32 waiting;
 	__u64 hits;
-	__u64 failures;
+	__u64 acted;
 };
 
 #define DRM_IOCTL_HMM_DMIRROR_GET_PARAM \
