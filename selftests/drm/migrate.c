@@ -42,21 +42,34 @@ TEST_F(drm, there_and_back)
 	dm_buf_free(&b);
 }
 
-/* With MAP the device has its translations, so its next access stops for nothing. */
+/* With MAP the device has its translations, without it has not. */
 TEST_F(drm, map)
 {
-	struct hmm_dmirror_cmd res;
+	__u64 pages[NPAGES];
 	struct dm_buf b;
+	unsigned long i;
+	int map;
 
 	ASSERT_EQ(0, dm_buf_anon(&b, NPAGES, DM_BUF_SMALL));
 	dm_fill(b.ptr, NPAGES, b.ptr, 1, DM_CPU);
-	ASSERT_EQ(0, dmd_migrate(self->drm, b.ptr, b.size, HMM_DMIRROR_DEST_VRAM,
-				 HMM_DMIRROR_MIGRATE_MAP, 0, NULL));
-	/* Translations are a file's own, so the other file does stop. */
-	EXPECT_EQ(0, dm_read(self->dm.fd, b.ptr, NPAGES, b.mirror, &res));
-	EXPECT_EQ(1, res.faults);
-	EXPECT_TAGS(b.mirror, NPAGES, b.ptr, 1, DM_CPU);
-	EXPECT_ALL(self->dm.fd, b.ptr, NPAGES, DM_ON_DEV);
+	for (map = 0; map < 2; map++) {
+		ASSERT_EQ(0, dmd_migrate(self->drm, b.ptr, b.size,
+					 HMM_DMIRROR_DEST_VRAM, map, 0, NULL));
+		ASSERT_EQ(0, dmd_query(self->drm, b.ptr, NPAGES, pages));
+		for (i = 0; i < NPAGES; i++)
+			EXPECT_EQ(map ? HMM_DMIRROR_QUERY_DEV_MAPPED |
+					HMM_DMIRROR_QUERY_DEV_WRITABLE : 0,
+				  pages[i] & (HMM_DMIRROR_QUERY_DEV_MAPPED |
+					      HMM_DMIRROR_QUERY_DEV_WRITABLE));
+	}
+	EXPECT_WHERE(self->drm, b.ptr, NPAGES, VRAM);
+	/* Only what is on the device is mapped. */
+	ASSERT_EQ(0, dmd_to_system(self->drm, b.ptr, b.size));
+	EXPECT_WHERE(self->drm, b.ptr, NPAGES, SYSTEM);
+	ASSERT_EQ(0, dmd_query(self->drm, b.ptr, NPAGES, pages));
+	for (i = 0; i < NPAGES; i++)
+		EXPECT_EQ(0, pages[i] & HMM_DMIRROR_QUERY_DEV_MAPPED);
+	EXPECT_TAGS(b.ptr, NPAGES, b.ptr, 1, DM_CPU);
 	dm_buf_free(&b);
 }
 

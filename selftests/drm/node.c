@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <xf86drm.h>
 #include "dm_drm_harness.h"
+#include "scene.h"
 
 DMD_FIXTURE(node);
 
@@ -84,6 +85,8 @@ TEST_F(node, params)
 	EXPECT_TRUE(orders & 1);
 	EXPECT_EQ(dmd_has(self->drm, HMM_DMIRROR_FEATURE_LARGE_FOLIOS),
 		  !!(orders & (1 << 9)));
+	EXPECT_EQ(sc_param("inject", 0) > 0,
+		  dmd_has(self->drm, HMM_DMIRROR_FEATURE_INJECT));
 	EXPECT_EQ(self->dm.coherent,
 		  dmd_has(self->drm, HMM_DMIRROR_FEATURE_COHERENT));
 	EXPECT_EQ(0, dmd_param(self->drm, HMM_DMIRROR_PARAM_DEVICE, &device));
@@ -100,28 +103,18 @@ TEST_F(node, params)
 	EXPECT_EQ(-EINVAL, dmd_param(self->drm, 1ULL << 32, &value));
 }
 
-/* A child has the file, but the file serves its parent only. */
-TEST_F(node, inherited)
+/* As the suite loads the driver nothing can be injected, not even by root. */
+TEST_F(node, no_injection)
 {
-	__u64 value;
-	int major, minor, status;
-	pid_t pid;
+	struct drm_hmm_dmirror_inject arg = {
+		.point = "copy", .flags = HMM_DMIRROR_INJECT_SET,
+	};
 
-	pid = fork();
-	ASSERT_GE(pid, 0);
-	if (!pid) {
-		if (dmd_param(self->drm, HMM_DMIRROR_PARAM_DEVICE, &value) != -EPERM)
-			_exit(1);
-		if (dmd_to_vram(self->drm, &value, DM_PAGE) != -EPERM)
-			_exit(2);
-		/* What the DRM core answers is not ours to refuse. */
-		if (version_of(self->drm, &major, &minor))
-			_exit(3);
-		_exit(0);
-	}
-	ASSERT_EQ(pid, waitpid(pid, &status, 0));
-	EXPECT_EQ(0, status);
-	EXPECT_EQ(0, dmd_param(self->drm, HMM_DMIRROR_PARAM_DEVICE, &value));
+	if (dmd_has(self->drm, HMM_DMIRROR_FEATURE_INJECT))
+		SKIP(return, "the driver was loaded with fault injection");
+	EXPECT_EQ(-EOPNOTSUPP, dmd_inject(self->drm, &arg));
+	arg.flags = 0;
+	EXPECT_EQ(-EOPNOTSUPP, dmd_inject(self->drm, &arg));
 }
 
 TEST_HARNESS_MAIN

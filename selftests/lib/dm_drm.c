@@ -193,6 +193,57 @@ int dmd_query(int fd, const void *addr, unsigned long npages, __u64 *pages)
 	return ret;
 }
 
+/* Can a page be there, by what its pagemap entry says? */
+static bool agrees(unsigned int where, __u64 ent)
+{
+	bool present = ent & DM_PM_PRESENT;
+	bool special = ent & DM_PM_SWAP && dm_pm_swap_type(ent) >= 24;
+
+	switch (where) {
+	case HMM_DMIRROR_QUERY_ABSENT:
+		return !present && !special;
+	case HMM_DMIRROR_QUERY_SYSTEM:
+	case HMM_DMIRROR_QUERY_ZERO:
+		return present;
+	case HMM_DMIRROR_QUERY_VRAM:
+	case HMM_DMIRROR_QUERY_OTHER:
+		/* Coherent memory is mapped like any other. */
+		return present || special;
+	default:
+		return false;
+	}
+}
+
+int dmd_all(int fd, const void *addr, unsigned long npages, unsigned int where,
+	    char *why)
+{
+	unsigned long i, n, at;
+	__u64 pages[256], ent[256];
+	int ret;
+
+	for (at = 0; at < npages; at += n) {
+		const char *from = (const char *)addr + at * DM_PAGE;
+
+		n = npages - at < 256 ? npages - at : 256;
+		ret = dmd_query(fd, from, n, pages);
+		if (!ret)
+			ret = dm_pagemap(from, n, ent);
+		if (ret)
+			return ret;
+		for (i = 0; i < n; i++) {
+			if (HMM_DMIRROR_QUERY_LOCATION(pages[i]) == where &&
+			    agrees(where, ent[i]))
+				continue;
+			if (why)
+				snprintf(why, DM_MSG, "page %lu: query %#llx, pagemap %#llx",
+					 at + i, (unsigned long long)pages[i],
+					 (unsigned long long)ent[i]);
+			return -EXDEV;
+		}
+	}
+	return 0;
+}
+
 int dmd_evict(int fd, __u32 what, const void *addr, size_t size, __u64 *pages)
 {
 	struct drm_hmm_dmirror_evict arg = {

@@ -163,6 +163,21 @@ int dmd_run(int fd, const struct drm_hmm_dmirror_job *job,
 int dmd_query(int fd, const void *addr, unsigned long npages, __u64 *pages);
 
 /**
+ * dmd_all() - check that every page of a range is in one place
+ * @fd: node
+ * @addr: first byte
+ * @npages: pages
+ * @where: HMM_DMIRROR_QUERY_ABSENT, SYSTEM, ZERO, VRAM or OTHER
+ * @why: receives the first page that is elsewhere, DM_MSG bytes, may be NULL
+ *
+ * By QUERY, and by /proc/self/pagemap, which have to agree.
+ *
+ * Return: 0 if all are, -EXDEV if one is elsewhere, or another negative errno.
+ */
+int dmd_all(int fd, const void *addr, unsigned long npages, unsigned int where,
+	    char *why);
+
+/**
  * dmd_evict() - EVICT
  * @fd: node
  * @what: HMM_DMIRROR_EVICT_*

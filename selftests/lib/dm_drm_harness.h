@@ -56,6 +56,20 @@ static inline void dmd_teardown(struct __test_metadata *_metadata,
 		dmd_teardown(_metadata, &self->dm, self->drm);		\
 	}
 
+#define __DMD_WHERE(check, fd, addr, npages, where)			\
+do {									\
+	char _why[DM_MSG] = "";						\
+	int _ret = dmd_all(fd, addr, npages,				\
+			   HMM_DMIRROR_QUERY_##where, _why);		\
+	check(0, _ret) {						\
+		TH_LOG("%s not all %s: %s", #addr, #where, _why);	\
+	}								\
+} while (0)
+
+/* Every page of a range is at @where (SYSTEM, VRAM, ...), by two sources. */
+#define EXPECT_WHERE(...) __DMD_WHERE(EXPECT_EQ, __VA_ARGS__)
+#define ASSERT_WHERE(...) __DMD_WHERE(ASSERT_EQ, __VA_ARGS__)
+
 /* All pages of a MIGRATE request, whatever became of them. */
 static inline __u64 dmd_sum(const __u64 *pages)
 {

@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Several clients: none sees or disturbs another, and fdinfo tells whose the
+ * memory is.
+ */
+#include <fcntl.h>
+#include <pthread.h>
+#include "dm_drm_harness.h"
+#include "scene.h"
+
+#define NPAGES	64UL
+
+DMD_FIXTURE(clients);
+
+/* What fdinfo has of interest; -1 for what it has not. */
+struct info {
+	long long client, total, resident, limit, device;
+	bool driver;
+	int lines;	/* beginning with drm- or the name of the driver */
+};
+
+static void info_size(const char *value, long long *bytes)
+{
+	char unit[8] = "";
+	long long n;
+
+	*bytes = -1;
+	if (sscanf(value, "%lld %7s", &n, unit) < 1)
+		return;
+	if (!*unit)
+		*bytes = n;
+	else if (!strcmp(unit, "KiB"))
+		*bytes = n << 10;
+	else if (!strcmp(unit, "MiB"))
+		*bytes = n << 20;
+}
+
+static void info_line(struct info *info, const char *key, const char *value)
+{
+	if (!strncmp(key, "drm-", 4) || !strncmp(key, DMD_NAME "-", 12))
+		info->lines++;
+	if (!strcmp(key, "drm-driver"))
+		info->driver = !strcmp(value, DMD_NAME);
+	else if (!strcmp(key, "drm-client-id"))
+		info->client = atoll(value);
+	else if (!strcmp(key, "drm-total-vram"))
+		info_size(value, &info->total);
+	else if (!strcmp(key, "drm-resident-vram"))
+		info_size(value, &info->resident);
+	else if (!strcmp(key, DMD_NAME "-limit-vram"))
+		info_size(value, &info->limit);
+	else if (!strcmp(key, DMD_NAME "-device"))
+		info->device = atoll(value);
+}
+
+/* Every line is "key:<white space>value". Returns -EBADMSG for one that is not. */
+static int info_of(pid_t pid, int fd, struct info *info)
+{
+	char path[64], text[4096], *line, *next, *colon;
+	ssize_t n;
+
+	*info = (struct info){ -1, -1, -1, -1, -1 };
+	snprintf(path, sizeof(path), "/proc/%d/fdinfo/%d", pid, fd);
+	n = dm_read_file(path, text, sizeof(text));
+	if (n < 0)
+		return n;
+	for (line = text; *line; line = next) {
+		next = strchr(line, '\n');
+		if (!next)
+			return -EBADMSG;
+		*next++ = '\0';
+		colon = strchr(line, ':');
+		if (!colon || colon == line || (colon[1] != '\t' && colon[1] != ' '))
+			return -EBADMSG;
+		*colon++ = '\0';
+		info_line(info, line, colon + strspn(colon, " \t"));
+	}
+	return 0;
+}
+
+#define EXPECT_USED(fd, n) do {						\
+	struct info _info;						\
+	EXPECT_EQ(0, info_of(getpid(), fd, &_info));			\
+	EXPECT_EQ((long long)((n) * DM_PAGE), _info.total);		\
+	EXPECT_EQ(_info.total, _info.resident);				\
+} while (0)
+
+TEST_F(clients, fdinfo)
+{
+	int fd = dmd_open(self->dm.index), copy = dup(self->drm);
+	struct info mine, other, same;
+	__u64 limit;
+
+	ASSERT_GE(fd, 0);
+	ASSERT_EQ(0, info_of(getpid(), self->drm, &mine));
+	ASSERT_EQ(0, info_of(getpid(), fd, &other));
+	ASSERT_EQ(0, info_of(getpid(), copy, &same));
+	EXPECT_TRUE(mine.driver);
+	EXPECT_LE(6, mine.lines);
+	EXPECT_LT(0, mine.client);
+	EXPECT_NE(mine.client, other.client);
+	EXPECT_EQ(mine.client, same.client);
+	EXPECT_EQ(self->dm.index, mine.device);
+	EXPECT_EQ(0, dmd_param(self->drm, HMM_DMIRROR_PARAM_CLIENT_VRAM, &limit));
+	EXPECT_EQ(limit, mine.limit);
+	EXPECT_EQ(0, close(copy));
+	EXPECT_EQ(0, close(fd));
+}
+
+/* Memory is put down to the file that moved it, for as long as it is there. */
+TEST_F(clients, whose_memory)
+{
+	int fd = dmd_open(self->dm.index);
+	struct dm_buf a, b;
+
+	ASSERT_GE(fd, 0);
+	ASSERT_EQ(0, dm_buf_anon(&a, NPAGES, DM_BUF_SMALL));
+	ASSERT_EQ(0, dm_buf_anon(&b, NPAGES, DM_BUF_SMALL));
+	dm_fill(a.ptr, NPAGES, a.ptr, 1, DM_CPU);
+	dm_fill(b.ptr, NPAGES, b.ptr, 2, DM_CPU);
+	EXPECT_USED(self->drm, 0);
+	ASSERT_EQ(0, dmd_to_vram(self->drm, a.ptr, a.size));
+	ASSERT_EQ(0, dmd_to_vram(fd, b.ptr, 7 * DM_PAGE));
+	EXPECT_USED(self->drm, NPAGES);
+	EXPECT_USED(fd, 7);
+	/* What is there already stays whose it was. */
+	ASSERT_EQ(0, dmd_to_vram(fd, a.ptr, a.size));
+	EXPECT_USED(self->drm, NPAGES);
+	EXPECT_USED(fd, 7);
+
+	/* Whoever moves it away, and however it goes. */
+	ASSERT_EQ(0, dmd_to_system(fd, a.ptr, 10 * DM_PAGE));
+	EXPECT_USED(self->drm, NPAGES - 10);
+	ASSERT_EQ(0, madvise(a.ptr + 10 * DM_PAGE, 5 * DM_PAGE, MADV_DONTNEED));
+	EXPECT_USED(self->drm, NPAGES - 15);
+	EXPECT_TAGS(a.ptr, 10, a.ptr, 1, DM_CPU);
+
+	/* Pages outlive the file that brought them. */
+	EXPECT_EQ(0, close(fd));
+	EXPECT_WHERE(self->drm, b.ptr, 7, VRAM);
+	EXPECT_USED(self->drm, NPAGES - 15);
+	EXPECT_TAGS(b.ptr, NPAGES, b.ptr, 2, DM_CPU);
+	dm_buf_free(&a);
+	EXPECT_USED(self->drm, 0);
+	dm_buf_free(&b);
+}
+
+/* A large page is charged whole, and given back piece by piece. */
+TEST_F(clients, large)
+{
+	struct dm_buf b;
+
+	ASSERT_EQ(0, dm_buf_anon(&b, DM_2M_PAGES, DM_BUF_THP));
+	dm_fill(b.ptr, DM_2M_PAGES, b.ptr, 1, DM_CPU);
+	ASSERT_EQ(0, dmd_to_vram(self->drm, b.ptr, b.size));
+	EXPECT_USED(self->drm, DM_2M_PAGES);
+	ASSERT_EQ(0, munmap(b.ptr, 100 * DM_PAGE));
+	ASSERT_EQ(0, dmd_to_system(self->drm, b.ptr + 100 * DM_PAGE,
+				   b.size - 100 * DM_PAGE));
+	EXPECT_USED(self->drm, 0);
+	dm_buf_free(&b);
+}
+
+/* The same addresses in two processes are different memory. */
+TEST_F(clients, same_addresses)
+{
+	struct sc_sync go, done;
+	struct info info;
+	struct dm_buf b;
+	pid_t pid;
+	int fd;
+
+	ASSERT_EQ(0, sc_sync_init(&go));
+	ASSERT_EQ(0, sc_sync_init(&done));
+	ASSERT_EQ(0, dm_buf_anon(&b, NPAGES, DM_BUF_SMALL));
+	dm_fill(b.ptr, NPAGES, b.ptr, 1, DM_CPU);
+	pid = fork();
+	ASSERT_GE(pid, 0);
+	if (!pid) {
+		dm_fill(b.ptr, NPAGES, b.ptr, 1, DM_CHILD);
+		fd = dmd_open(self->dm.index);
+		if (fd < 0 || dmd_to_vram(fd, b.ptr, b.size / 2))
+			_exit(1);
+		sc_post(&done);
+		if (sc_wait(&go))
+			_exit(2);
+		/* The parent's moves have moved nothing here. */
+		if (dmd_all(fd, b.ptr, NPAGES / 2, HMM_DMIRROR_QUERY_VRAM, NULL) ||
+		    dmd_all(fd, b.ptr + b.size / 2, NPAGES / 2,
+			    HMM_DMIRROR_QUERY_SYSTEM, NULL))
+			_exit(3);
+		_exit(dm_verify(b.ptr, NPAGES, b.ptr, 1, DM_CHILD, NULL) ? 4 : 0);
+	}
+	EXPECT_EQ(0, sc_wait(&done));
+	EXPECT_WHERE(self->drm, b.ptr, NPAGES, SYSTEM);
+	EXPECT_EQ(0, dmd_to_vram(self->drm, b.ptr + b.size / 2, b.size / 2));
+	EXPECT_EQ(0, dmd_to_system(self->drm, b.ptr, b.size / 2));
+	EXPECT_USED(self->drm, NPAGES / 2);
+	EXPECT_WHERE(self->drm, b.ptr, NPAGES / 2, SYSTEM);
+	EXPECT_WHERE(self->drm, b.ptr + b.size / 2, NPAGES / 2, VRAM);
+	/* Root may look at the child's file. */
+	EXPECT_EQ(0, info_of(getpid(), self->drm, &info));
+	sc_post(&go);
+	EXPECT_EQ(0, sc_reap(pid));
+	EXPECT_TAGS(b.ptr, NPAGES, b.ptr, 1, DM_CPU);
+	sc_sync_fini(&go);
+	sc_sync_fini(&done);
+	dm_buf_free(&b);
+}
+
+/* Both interfaces of a device at once, on the same pages. */
+struct mover {
+	int fd;
+	struct dm_buf *b;
+	int rounds;
+	int errors;
+};
+
+static void *move_by_drm(void *arg)
+{
+	struct mover *m = arg;
+	int i, ret;
+
+	for (i = 0; i < m->rounds; i++) {
+		ret = dmd_migrate(m->fd, m->b->ptr, m->b->size, i & 1,
+				  i & 1, 0, NULL);
+		m->errors += ret && ret != -EBUSY;
+	}
+	return NULL;
+}
+
+/* Somebody moves the pages all the time; trying again is what EBUSY asks for. */
+static int write_steadily(int fd, struct dm_buf *b)
+{
+	int tries, ret = -EBUSY;
+
+	for (tries = 0; tries < 30 && ret == -EBUSY; tries++)
+		ret = dm_write(fd, b->ptr, b->npages, b->mirror, NULL);
+	return ret;
+}
+
+static int read_steadily(int fd, struct dm_buf *b)
+{
+	int tries, ret = -EBUSY;
+
+	for (tries = 0; tries < 30 && ret == -EBUSY; tries++)
+		ret = dm_read(fd, b->ptr, b->npages, b->mirror, NULL);
+	return ret;
+}
+
+TEST_F(clients, both_interfaces)
+{
+	struct mover m = { .fd = self->drm, .rounds = 300 };
+	struct dm_buf b;
+	pthread_t thread;
+	int i;
+
+	ASSERT_EQ(0, dm_buf_anon(&b, NPAGES, DM_BUF_SMALL));
+	dm_fill(b.ptr, NPAGES, b.ptr, 0, DM_CPU);
+	m.b = &b;
+	ASSERT_EQ(0, pthread_create(&thread, NULL, move_by_drm, &m));
+	for (i = 1; i <= 100; i++) {
+		dm_fill(b.mirror, NPAGES, b.ptr, i, DM_DEV);
+		EXPECT_EQ(0, write_steadily(self->dm.fd, &b));
+		memset(b.mirror, 0, b.size);
+		EXPECT_EQ(0, read_steadily(self->dm.fd, &b));
+		EXPECT_TAGS(b.mirror, NPAGES, b.ptr, i, DM_DEV);
+		EXPECT_TAGS(b.ptr, NPAGES, b.ptr, i, DM_DEV);
+	}
+	ASSERT_EQ(0, pthread_join(thread, NULL));
+	EXPECT_EQ(0, m.errors);
+	EXPECT_TAGS(b.ptr, NPAGES, b.ptr, 100, DM_DEV);
+	dm_buf_free(&b);
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The driver loaded in other ways: more devices, a limit for each client; and a
+ * device that is taken away under its files. Needs the module files.
+ */
+#include <fcntl.h>
+#include <xf86drm.h>
+#include "dm_drm_harness.h"
+#include "modctl.h"
+
+#define MIB		(1UL << 20)
+
+/* Devices with private memory have these numbers, in this order. */
+static const int private_numbers[] = { 0, 1, 4, 5, 6, 7, 8, 9 };
+
+FIXTURE(modes) {
+	char params[256];	/* as the driver was found */
+	struct dm_health health;
+};
+
+FIXTURE_SETUP(modes)
+{
+	if (!dm_ours())
+		SKIP(return, "test_hmm has no render nodes");
+	if (access("/sys/module/drm", F_OK))
+		SKIP(return, "this kernel has no DRM");
+	if (!mc_have(MC_DMIRROR) || !mc_have(MC_DEVMEM))
+		SKIP(return, "no module files; set DMIRROR_MODULES");
+	if (!dm_node_exists(DM_PRIVATE0))
+		SKIP(return, "no device with private memory");
+	mc_params(self->params, sizeof(self->params));
+	dm_health_begin(&self->health);
+}
+
+FIXTURE_TEARDOWN(modes)
+{
+	char why[DM_MSG] = "";
+
+	EXPECT_EQ(0, mc_down(false));
+	EXPECT_EQ(0, mc_load(MC_DMIRROR, self->params));
+	EXPECT_EQ(0, mc_wait_node(DM_PRIVATE0, true));
+	EXPECT_EQ(0, dm_health_end(&self->health, why)) {
+		TH_LOG("%s", why);
+	}
+}
+
+#define RELOAD(params) do {						\
+	ASSERT_EQ(0, mc_down(false));					\
+	ASSERT_EQ(0, mc_load(MC_DMIRROR, params));			\
+} while (0)
+
+static int open_wait(int number)
+{
+	int i, fd = -ENODEV;
+
+	for (i = 0; i < 100 && fd < 0; i++) {
+		fd = dmd_open(number);
+		if (fd < 0)
+			usleep(100000);
+	}
+	return fd;
+}
+
+static int round_trip(int fd)
+{
+	struct dm_buf b;
+	int ret = dm_buf_anon(&b, 16, DM_BUF_SMALL);
+
+	if (ret)
+		return ret;
+	dm_fill(b.ptr, 16, b.ptr, 1, DM_CPU);
+	ret = dmd_to_vram(fd, b.ptr, b.size);
+	if (!ret)
+		ret = dmd_all(fd, b.ptr, 16, HMM_DMIRROR_QUERY_VRAM, NULL);
+	if (!ret)
+		ret = dmd_to_system(fd, b.ptr, b.size);
+	if (!ret && dm_verify(b.ptr, 16, b.ptr, 1, DM_CPU, NULL))
+		ret = -EIO;
+	dm_buf_free(&b);
+	return ret;
+}
+
+/* From one device to eight: each found, working and distinct. */
+TEST_F(modes, devices)
+{
+	const int counts[] = { 1, 3, 8 };
+	__u64 mask, want;
+	char params[64];
+	int i, j, fd;
+
+	for (i = 0; i < ARRAY_SIZE(counts); i++) {
+		snprintf(params, sizeof(params), "vram_mb=4 devices=%d", counts[i]);
+		RELOAD(params);
+		want = 0;
+		for (j = 0; j < counts[i]; j++) {
+			ASSERT_EQ(0, mc_wait_node(private_numbers[j], true));
+			fd = open_wait(private_numbers[j]);
+			ASSERT_GE(fd, 0) {
+				TH_LOG("device %d: %d", private_numbers[j], fd);
+			}
+			EXPECT_EQ(0, round_trip(fd));
+			EXPECT_FALSE(dmd_has(fd, HMM_DMIRROR_FEATURE_COHERENT));
+			want |= 1ULL << private_numbers[j];
+			EXPECT_EQ(0, close(fd));
+		}
+		for (; j < ARRAY_SIZE(private_numbers); j++)
+			EXPECT_EQ(-ENODEV, dmd_open(private_numbers[j]));
+		fd = dmd_open(0);
+		EXPECT_EQ(0, dmd_param(fd, HMM_DMIRROR_PARAM_DEVICES, &mask));
+		EXPECT_EQ(want, mask);
+		EXPECT_EQ(0, close(fd));
+	}
+	ASSERT_EQ(0, mc_down(false));
+	EXPECT_EQ(-EINVAL, mc_load(MC_DMIRROR, "vram_mb=4 devices=9"));
+	EXPECT_EQ(-EOPNOTSUPP, mc_load(MC_DMIRROR, "vram_mb=4 devices=0"));
+}
+
+/* A page on one of many devices, as each of the others sees it. */
+TEST_F(modes, seen_by_all)
+{
+	struct dm_buf b;
+	int fd[5], i;
+	__u64 q[5];
+
+	RELOAD("vram_mb=4 devices=5");
+	ASSERT_EQ(0, dm_buf_anon(&b, 5, DM_BUF_SMALL));
+	dm_fill(b.ptr, 5, b.ptr, 1, DM_CPU);
+	for (i = 0; i < 5; i++) {
+		fd[i] = open_wait(private_numbers[i]);
+		ASSERT_GE(fd[i], 0);
+		ASSERT_EQ(0, dmd_to_vram(fd[i], b.ptr + i * DM_PAGE, DM_PAGE));
+	}
+	for (i = 0; i < 5; i++) {
+		int j;
+
+		ASSERT_EQ(0, dmd_query(fd[i], b.ptr, 5, q));
+		for (j = 0; j < 5; j++) {
+			EXPECT_EQ(i == j ? HMM_DMIRROR_QUERY_VRAM :
+					   HMM_DMIRROR_QUERY_OTHER,
+				  HMM_DMIRROR_QUERY_LOCATION(q[j]));
+			EXPECT_EQ(i == j ? 0 : private_numbers[j],
+				  HMM_DMIRROR_QUERY_DEVICE(q[j]));
+		}
+	}
+	EXPECT_TAGS(b.ptr, 5, b.ptr, 1, DM_CPU);
+	for (i = 0; i < 5; i++)
+		EXPECT_EQ(0, close(fd[i]));
+	dm_buf_free(&b);
+}
+
+/* Beyond its limit a client gets nothing, and nobody is evicted for it. */
+TEST_F(modes, limit)
+{
+	const unsigned long limit = 4 * MIB, n = 6 * MIB / DM_PAGE;
+	__u64 pages[DMD_CLASSES], value, got;
+	struct dm_buf b, other;
+	int fd, fd2, huge;
+
+	RELOAD("vram_mb=8 client_vram_mb=4");
+	fd = open_wait(0);
+	ASSERT_GE(fd, 0);
+	fd2 = dmd_open(0);
+	ASSERT_GE(fd2, 0);
+	EXPECT_EQ(0, dmd_param(fd, HMM_DMIRROR_PARAM_CLIENT_VRAM, &value));
+	EXPECT_EQ(limit, value);
+	ASSERT_EQ(0, dm_buf_anon(&other, MIB / DM_PAGE, DM_BUF_SMALL));
+	dm_fill(other.ptr, other.npages, other.ptr, 2, DM_CPU);
+	ASSERT_EQ(0, dmd_to_vram(fd2, other.ptr, other.size));
+
+	for (huge = 0; huge < 2; huge++) {
+		ASSERT_EQ(0, dm_buf_anon(&b, n, huge ? DM_BUF_THP : DM_BUF_SMALL));
+		dm_fill(b.ptr, n, b.ptr, 1, DM_CPU);
+		EXPECT_EQ(0, dmd_migrate(fd, b.ptr, b.size, HMM_DMIRROR_DEST_VRAM,
+					 0, 0, pages));
+		got = pages[HMM_DMIRROR_PAGE_MOVED];
+		EXPECT_EQ(limit / DM_PAGE, got);
+		EXPECT_EQ(n - got, pages[HMM_DMIRROR_PAGE_NOMEM]);
+		EXPECT_EQ(n, dmd_sum(pages));
+		/* Again: what is there is there, and that is all. */
+		EXPECT_EQ(0, dmd_migrate(fd, b.ptr, b.size, HMM_DMIRROR_DEST_VRAM,
+					 HMM_DMIRROR_MIGRATE_MAP, 0, pages));
+		EXPECT_EQ(got, pages[HMM_DMIRROR_PAGE_PRESENT]);
+		EXPECT_EQ(n - got, pages[HMM_DMIRROR_PAGE_NOMEM]);
+		/* Giving some back makes room for as much. */
+		ASSERT_EQ(0, dmd_to_system(fd, b.ptr, MIB));
+		EXPECT_EQ(0, dmd_migrate(fd, b.ptr + b.size - MIB, MIB,
+					 HMM_DMIRROR_DEST_VRAM, 0, 0, pages));
+		EXPECT_EQ(MIB / DM_PAGE, pages[HMM_DMIRROR_PAGE_MOVED]);
+		EXPECT_TAGS(b.ptr, n, b.ptr, 1, DM_CPU);
+		dm_buf_free(&b);
+	}
+	EXPECT_EQ(0, dm_stat_now(0, "evictions"));
+	EXPECT_WHERE(fd2, other.ptr, other.npages, VRAM);
+	EXPECT_TAGS(other.ptr, other.npages, other.ptr, 2, DM_CPU);
+	dm_buf_free(&other);
+	EXPECT_EQ(0, close(fd));
+	EXPECT_EQ(0, close(fd2));
+}
+
+/* A limit above what there is: what there is. */
+TEST_F(modes, limit_above_all)
+{
+	__u64 value, size;
+	int fd;
+
+	RELOAD("vram_mb=4 client_vram_mb=100");
+	fd = open_wait(0);
+	ASSERT_GE(fd, 0);
+	EXPECT_EQ(0, dmd_param(fd, HMM_DMIRROR_PARAM_CLIENT_VRAM, &value));
+	EXPECT_EQ(0, dmd_param(fd, HMM_DMIRROR_PARAM_VRAM_SIZE, &size));
+	EXPECT_EQ(4 * MIB, size);
+	EXPECT_EQ(size, value);
+	EXPECT_EQ(0, close(fd));
+}
+
+/* Every command that there is, on memory that is there; wrong answers are counted. */
+static int not_enodev(int fd, struct dm_buf *b)
+{
+	__u64 q[16], v;
+	int n = 0;
+
+	n += dmd_param(fd, HMM_DMIRROR_PARAM_DEVICE, &v) != -ENODEV;
+	n += dmd_to_vram(fd, b->ptr, DM_PAGE) != -ENODEV;
+	n += dmd_to_system(fd, b->ptr, DM_PAGE) != -ENODEV;
+	n += dmd_query(fd, b->ptr, 1, q) != -ENODEV;
+	n += dmd_exclusive(fd, HMM_DMIRROR_EXCLUSIVE_TAKE, b->ptr, DM_PAGE, NULL) !=
+	     -ENODEV;
+	n += dmd_stats(fd, HMM_DMIRROR_STATS_FILE, q, 16) != -ENODEV;
+	n += !!drmGetVersion(fd);
+	return n;
+}
+
+TEST_F(modes, unbound)
+{
+	char node[64], again[64];
+	struct dm_buf b;
+	int fd, fd2;
+
+	fd = open_wait(0);
+	ASSERT_GE(fd, 0);
+	ASSERT_EQ(0, dmd_node(0, node, sizeof(node)));
+	ASSERT_EQ(0, dm_buf_anon(&b, 64, DM_BUF_SMALL));
+	dm_fill(b.ptr, 64, b.ptr, 1, DM_CPU);
+	ASSERT_EQ(0, dmd_to_vram(fd, b.ptr, b.size));
+	ASSERT_EQ(0, mc_bind(0, false));
+	EXPECT_EQ(-ENODEV, dmd_open(0));
+	EXPECT_EQ(0, not_enodev(fd, &b));
+	EXPECT_TAGS(b.ptr, 64, b.ptr, 1, DM_CPU);
+
+	/* A second life, next to the file of the first. */
+	ASSERT_EQ(0, mc_bind(0, true));
+	fd2 = open_wait(0);
+	ASSERT_GE(fd2, 0);
+	ASSERT_EQ(0, dmd_node(0, again, sizeof(again)));
+	/* The number is free for it only once the old file is closed. */
+	EXPECT_STRNE(node, again);
+	EXPECT_EQ(0, not_enodev(fd, &b));
+	EXPECT_EQ(0, dmd_to_vram(fd2, b.ptr, b.size));
+	EXPECT_EQ(0, close(fd));
+	EXPECT_WHERE(fd2, b.ptr, 64, VRAM);
+	EXPECT_TAGS(b.ptr, 64, b.ptr, 1, DM_CPU);
+	EXPECT_EQ(0, close(fd2));
+	dm_buf_free(&b);
+}
+
+/* Open files keep the module, an unbound device's as well. */
+TEST_F(modes, module_in_use)
+{
+	int fd = open_wait(0);
+
+	ASSERT_GE(fd, 0);
+	EXPECT_EQ(-EAGAIN, mc_unload(MC_DMIRROR));
+	ASSERT_EQ(0, mc_bind(0, false));
+	EXPECT_EQ(-EAGAIN, mc_unload(MC_DMIRROR));
+	EXPECT_EQ(0, close(fd));
+	EXPECT_EQ(0, mc_unload(MC_DMIRROR));
+}
+
+TEST_HARNESS_MAIN
