@@ -16,6 +16,7 @@
 #include <linux/pagemap.h>
 #include <linux/sched/signal.h>
 
+#include "account.h"
 #include "compat.h"
 #include "copy.h"
 #include "evict.h"
@@ -172,19 +173,22 @@ static int dmirror_evict_until(struct dmirror_device *dev,
 }
 
 int dmirror_evict_reserve(struct dmirror_device *dev,
+			  struct dmirror_account *account,
 			  struct dmirror_reserve *res, unsigned int want)
 {
 	struct dmirror_vram *vram = &dev->vram;
 	int ret;
 
+	res->account = account;
 	res->nr = 0;
-	if (dmirror_inject(dev, DMIRROR_INJECT_RESERVE))
+	res->whole = false;
+	want = min_t(unsigned long, want, dmirror_account_room(account));
+	if (!want || dmirror_inject(dev, DMIRROR_INJECT_RESERVE))
 		return 0;
 	if (!atomic_read(&vram->waiters) &&
 	    dmirror_vram_reserve(vram, res, want, false) == want)
 		return 0;
 
-	res->nr = 0;
 	atomic_inc(&vram->waiters);
 	ret = mutex_lock_killable(&vram->evict_lock);
 	if (!ret) {

@@ -8,15 +8,19 @@
 
 #include "types.h"
 
+struct dmirror_account;
 struct dmirror_reserve;
 
 /**
  * dmirror_evict_reserve() - set device pages aside, evicting others if need be
  * @dev: the device, its memory held with dmirror_vram_get()
+ * @account: who is charged for those that are used; referenced until they are
+ *	given back
  * @res: (out) the pages; to be given back with dmirror_vram_unreserve()
  * @want: how many, at most DMIRROR_BLOCK_PAGES
  *
- * Who had to wait is served before who comes later. When no more can be
+ * No more is set aside, and nobody evicted for more, than the account has room
+ * for. Who had to wait is served before who comes later. When no more can be
  * evicted, whatever is there is set aside, be it nothing.
  *
  * Context: process context; no mmap lock, no folio lock.
@@ -24,6 +28,7 @@ struct dmirror_reserve;
  * -ENODEV when the device has gone.
  */
 int dmirror_evict_reserve(struct dmirror_device *dev,
+			  struct dmirror_account *account,
 			  struct dmirror_reserve *res, unsigned int want);
 
 /**

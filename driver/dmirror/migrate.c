@@ -21,7 +21,6 @@
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 
-#include "account.h"
 #include "classify.h"
 #include "compat.h"
 #include "copy.h"
@@ -297,10 +296,7 @@ static int dmirror_migrate_in_window(struct dmirror_migrate *m,
 		dmirror_classify_all(m->classes, n, DMIRROR_CLASS_PRESENT);
 		return 0;
 	}
-	/* Nobody is evicted for what the client may not have. */
-	m->reserve->account = m->client->account;
-	want = min_t(unsigned long, want, dmirror_account_room(m->client->account));
-	ret = dmirror_evict_reserve(m->dev, m->reserve, want);
+	ret = dmirror_evict_reserve(m->dev, m->client->account, m->reserve, want);
 	if (ret)
 		return ret;
 

@@ -17,7 +17,7 @@ struct page;
 
 /**
  * struct dmirror_reserve - device pages set aside for one window
- * @account: who is charged for those that become live; set by who reserves
+ * @account: who is charged for those that become live
  * @idx: page numbers
  * @nr: how many
  * @next: first entry of @idx not yet considered
