@@ -138,7 +138,7 @@ static int dmirror_chardev_command(unsigned int command, struct dmirror_op *op)
 	case HMM_DMIRROR_RELEASE:
 		return dmirror_op_evict_all(op->client);
 	default:
-		return -EINVAL;
+		return -ENOIOCTLCMD;
 	}
 }
 
@@ -173,6 +173,9 @@ static long dmirror_chardev_ioctl(struct file *file, unsigned int command,
 		op.user = u64_to_user_ptr(cmd.ptr);
 		ret = dmirror_chardev_command(command, &op);
 	}
+	/* Whatever it means to the caller, it is not our structure. */
+	if (ret == -ENOIOCTLCMD)
+		return -EINVAL;
 	if (ret == -ESRCH)
 		ret = dmirror_chardev_no_mm(command);
 

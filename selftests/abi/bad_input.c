@@ -195,6 +195,8 @@ TEST_F(input, unknown_commands)
 		.addr = (uintptr_t)self->healthy.ptr,
 		.ptr = (uintptr_t)self->out,
 		.npages = T_NPAGES,
+		.cpages = DM_UNSET,
+		.faults = DM_UNSET,
 	};
 	uint8_t *room = self->out;
 	unsigned long request;
@@ -212,6 +214,10 @@ TEST_F(input, unknown_commands)
 				EXPECT_EQ(-1, ioctl(self->probe, request, room));
 				EXPECT_EQ(EINVAL, errno) {
 					TH_LOG("request %#lx", request);
+				}
+				/* Not ours, so nothing of it was written. */
+				EXPECT_EQ(0, memcmp(room, &cmd, sizeof(cmd))) {
+					TH_LOG("request %#lx wrote", request);
 				}
 			}
 		}
