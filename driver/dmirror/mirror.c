@@ -26,7 +26,7 @@
  * Leaves a client may have before unused ones are dropped, 2 GiB worth. It is
  * a cache: the device faults again on what was dropped.
  */
-#define DMIRROR_MAX_LEAVES	1024
+#define DMIRROR_MAX_LEAVES	1024U
 
 static struct kmem_cache *dmirror_leaf_cache;
 
@@ -206,9 +206,16 @@ static void dmirror_mirror_drop(struct dmirror_client *client, bool all)
 	}
 }
 
+static bool dmirror_mirror_crowded(const struct dmirror_client *client)
+{
+	return atomic_read(&client->nr_leaves) > READ_ONCE(client->prune_at);
+}
+
 static void dmirror_mirror_prune(struct dmirror_client *client)
 {
-	if (atomic_read(&client->nr_leaves) <= DMIRROR_MAX_LEAVES)
+	unsigned int left;
+
+	if (!dmirror_mirror_crowded(client))
 		return;
 	/*
 	 * Never wait: an operation of this client may be blocked on a fault
@@ -219,6 +226,9 @@ static void dmirror_mirror_prune(struct dmirror_client *client)
 	dmirror_mirror_drop(client, false);
 	if (atomic_read(&client->nr_leaves) > DMIRROR_MAX_LEAVES / 2)
 		dmirror_mirror_drop(client, true);
+	/* What had to stay must not be looked at again for every window. */
+	left = atomic_read(&client->nr_leaves);
+	WRITE_ONCE(client->prune_at, max(DMIRROR_MAX_LEAVES, 2 * left));
 	up_write(&client->ops);
 }
 
@@ -249,7 +259,7 @@ int dmirror_mirror_relax(struct dmirror_client *client)
 		return -EINTR;
 	if (dmirror_vram_dead(&client->dev->vram))
 		return -ENODEV;
-	if (atomic_read(&client->nr_leaves) > DMIRROR_MAX_LEAVES) {
+	if (dmirror_mirror_crowded(client)) {
 		up_read(&client->ops);
 		dmirror_mirror_prune(client);
 		down_read(&client->ops);
@@ -284,6 +294,7 @@ int dmirror_mirror_init(struct dmirror_client *client)
 		return ret;
 	init_rwsem(&client->ops);
 	xa_init(&client->leaves);
+	client->prune_at = DMIRROR_MAX_LEAVES;
 	client->mm = current->mm;
 	mmgrab(client->mm);
 	return 0;
