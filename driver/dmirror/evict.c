@@ -214,7 +214,10 @@ unsigned long dmirror_evict_all(struct dmirror_device *dev, int reason)
 	struct dmirror_vram *vram = &dev->vram;
 	unsigned int tries;
 
-	mutex_lock(&vram->evict_lock);
+	if (reason == DMIRROR_REASON_TEARDOWN)
+		mutex_lock(&vram->evict_lock);
+	else if (mutex_lock_killable(&vram->evict_lock))
+		return dmirror_evict_left(vram);
 	for (tries = vram->pool.nr_blocks; tries; tries--) {
 		if (dmirror_evict_next(dev, reason) < 0)
 			break;

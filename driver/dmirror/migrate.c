@@ -443,6 +443,7 @@ static int dmirror_migrate_out_locked(struct dmirror_migrate *m,
 	const unsigned long need = MIGRATE_PFN_MIGRATE | MIGRATE_PFN_VALID;
 	int ret;
 
+	mmap_assert_locked(vma->vm_mm);
 	dmirror_migrate_prepare(m, vma, start, end,
 				m->dev->vram.kind == DMIRROR_PRIVATE ?
 				MIGRATE_VMA_SELECT_DEVICE_PRIVATE :
