@@ -37,6 +37,8 @@ static struct page *dmirror_evict_alloc(struct dmirror_device *dev,
 					DMIRROR_INJECT_ALLOC_EVICT_SMALL))
 		return NULL;
 	folio = folio_alloc(order ? gfp | __GFP_COMP : gfp, order);
+	if (!folio && order)
+		folio = dmirror_vram_spare_take(&dev->vram);
 	if (!folio)
 		return NULL;
 	folio_lock(folio);
@@ -116,6 +118,7 @@ static unsigned int dmirror_evict_block(struct dmirror_device *dev,
 	dmirror_inject(dev, DMIRROR_INJECT_EVICT_FINALIZE);
 	moved = dmirror_evict_moved(vram, n);
 	migrate_device_finalize(vram->evict_src, vram->evict_dst, n);
+	dmirror_vram_spare_fill(vram);
 
 	dmirror_stat_add(&dev->stats, DMIRROR_STAT_EVICTIONS, 1);
 	dmirror_stat_add(&dev->stats, DMIRROR_STAT_EVICTED_PAGES, moved);

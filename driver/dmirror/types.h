@@ -82,6 +82,8 @@ enum dmirror_kind {
  * @evict_lock: held while evicting, and while waiting for one's turn to
  * @evict_src: migration entries of the block being evicted, under @evict_lock
  * @evict_dst: likewise, their destinations
+ * @spare: a 2 MiB folio of system memory, for a large folio that must leave when
+ *	the system has no such piece left; NULL while used up, under @evict_lock
  * @waiters: tasks that want pages and wait for @evict_lock; while there are
  *	any, nobody takes pages past them
  */
@@ -100,9 +102,10 @@ struct dmirror_vram {
 	unsigned int users;
 	bool dead;
 
-	struct mutex evict_lock;	/* @evict_src, @evict_dst */
+	struct mutex evict_lock;	/* @evict_src, @evict_dst, @spare */
 	unsigned long *evict_src;
 	unsigned long *evict_dst;
+	struct folio *spare;
 	atomic_t waiters;
 };
 

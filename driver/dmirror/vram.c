@@ -6,6 +6,9 @@
  * once when the device appears: migrating to the device frees system memory
  * for good, and a full device is full. A device page finds its backing by its
  * number, so pages carry no data of the driver and no pointer to a client.
+ * Also a spare 2 MiB of system memory: the core takes a large device folio apart
+ * for a migration by address but not for one by frame, so it can only be evicted
+ * in one piece, and there may be no other piece of that size.
  *
  * This is the only file that does arithmetic between frame numbers and device
  * pages. It knows nothing of eviction: reserving fails when the pool is empty.
@@ -200,6 +203,23 @@ void dmirror_vram_free(struct dmirror_vram *vram, struct page *page,
 	dmirror_account_uncharge(account, 1U << order);
 }
 
+struct folio *dmirror_vram_spare_take(struct dmirror_vram *vram)
+{
+	struct folio *folio = vram->spare;
+
+	lockdep_assert_held(&vram->evict_lock);
+	vram->spare = NULL;
+	return folio;
+}
+
+void dmirror_vram_spare_fill(struct dmirror_vram *vram)
+{
+	gfp_t gfp = GFP_HIGHUSER | __GFP_COMP | __GFP_NORETRY | __GFP_NOWARN;
+
+	if (COMPAT_LARGE_FOLIOS && vram->kind == DMIRROR_PRIVATE && !vram->spare)
+		vram->spare = folio_alloc(gfp, DMIRROR_LEAF_ORDER);
+}
+
 unsigned int dmirror_vram_block_pfns(struct dmirror_vram *vram,
 				     struct dmirror_block *block,
 				     unsigned long *pfns)
@@ -293,6 +313,9 @@ static struct hmm_devmem *dmirror_vram_add_region(struct dmirror_device *dev,
 static void dmirror_vram_free_tables(struct dmirror_vram *vram)
 {
 	dmirror_vram_free_backing(vram);
+	if (vram->spare)
+		folio_put(vram->spare);
+	vram->spare = NULL;
 	kvfree(vram->pool.blocks);
 	kvfree(vram->accounts);
 	vram->pool.blocks = NULL;
@@ -320,7 +343,10 @@ static int dmirror_vram_alloc_tables(struct dmirror_vram *vram)
 	vram->evict_dst = kvcalloc(DMIRROR_BLOCK_PAGES, sizeof(long), GFP_KERNEL);
 	if (!vram->accounts || !vram->evict_src || !vram->evict_dst)
 		return -ENOMEM;
-	return vram->kind == DMIRROR_PRIVATE ? dmirror_vram_alloc_backing(vram) : 0;
+	if (vram->kind != DMIRROR_PRIVATE)
+		return 0;
+	dmirror_vram_spare_fill(vram);
+	return dmirror_vram_alloc_backing(vram);
 }
 
 int dmirror_vram_init(struct dmirror_device *dev, enum dmirror_kind kind,

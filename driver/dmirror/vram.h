@@ -186,6 +186,24 @@ void dmirror_vram_free(struct dmirror_vram *vram, struct page *page,
 		       unsigned int order);
 
 /**
+ * dmirror_vram_spare_take() - the 2 MiB of system memory kept for eviction
+ * @vram: the memory
+ *
+ * Context: vram->evict_lock held.
+ * Return: the folio, now the caller's, or NULL.
+ */
+struct folio *dmirror_vram_spare_take(struct dmirror_vram *vram);
+
+/**
+ * dmirror_vram_spare_fill() - get a new spare if it was used and there is one
+ * @vram: the memory
+ *
+ * Context: process context, sleeps; vram->evict_lock held, or nobody else has
+ * @vram yet.
+ */
+void dmirror_vram_spare_fill(struct dmirror_vram *vram);
+
+/**
  * dmirror_vram_block_pfns() - the frames of a block's live pages
  * @vram: the memory
  * @block: the block
