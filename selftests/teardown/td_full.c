@@ -25,6 +25,7 @@
  * @thread: the thread
  * @fd: its file
  * @gen: generation that was acknowledged last
+ * @part: so many pages are one generation further, by writes that failed then
  * @moves: requests answered
  * @last: the answer that ended it
  * @odd: an answer that is not documented; 0 if there was none
@@ -34,6 +35,7 @@ struct worker {
 	pthread_t	thread;
 	int		fd;
 	unsigned int	gen;
+	unsigned long	part;
 	atomic_ulong	moves;
 	int		last;
 	int		odd;
@@ -70,10 +72,21 @@ static bool documented(int ret)
 	return !ret || ret == -ENOENT || ret == -EBUSY || ret == -ENODEV;
 }
 
+/* Generation @gen, or the next one where a write has come before it failed. */
+static int content(struct worker *w, const __u8 *mem)
+{
+	size_t done = w->part * DM_PAGE;
+
+	return dm_verify(mem, w->part, w->b.ptr, w->gen + 1, DM_DEV, NULL) ||
+	       dm_verify(mem + done, NPAGES - w->part, w->b.ptr + done, w->gen,
+			 DM_DEV, NULL) ? -EILSEQ : 0;
+}
+
 /* In, and a new generation written by the device, until the device is gone. */
 static void *work(void *arg)
 {
 	struct worker *w = arg;
+	struct hmm_dmirror_cmd res = { 0 };
 	struct dm_buf *b = &w->b;
 	int ret = 0;
 
@@ -81,20 +94,23 @@ static void *work(void *arg)
 		ret = dm_to_dev(w->fd, b->ptr, NPAGES, b->mirror, NULL);
 		if (!documented(ret))
 			w->odd = ret;
-		if (!ret && dm_verify(b->mirror, NPAGES, b->ptr, w->gen,
-				      DM_DEV, NULL))
-			w->odd = -EILSEQ;
+		if (!ret && !w->odd)
+			w->odd = content(w, b->mirror);
 		if (w->odd)
 			break;
 		atomic_fetch_add(&w->moves, 1);
 		if (ret == -ENODEV)
 			break;
 		dm_fill(b->mirror, NPAGES, b->ptr, w->gen + 1, DM_DEV);
-		ret = dm_write(w->fd, b->ptr, NPAGES, b->mirror, NULL);
-		if (!ret)
-			w->gen++;
-		else if (!documented(ret))
+		ret = dm_write(w->fd, b->ptr, NPAGES, b->mirror, &res);
+		if (!documented(ret))
 			w->odd = ret;
+		if (ret && res.cpages > w->part)
+			w->part = res.cpages;
+		if (ret)
+			continue;
+		w->gen++;
+		w->part = 0;
 	}
 	w->last = ret;
 	return NULL;
@@ -103,6 +119,7 @@ static void *work(void *arg)
 static int start(struct worker *w)
 {
 	w->gen = 1;
+	w->part = 0;
 	w->moves = 0;
 	w->odd = 0;
 	w->last = 0;
@@ -113,21 +130,16 @@ static int start(struct worker *w)
 	return -pthread_create(&w->thread, NULL, work, w);
 }
 
-/* At home, each page the last generation or the one that was on its way. */
+/* At home, with every write that was acknowledged and no other. */
 static void check(struct __test_metadata *_metadata, struct worker *w)
 {
-	unsigned long i;
-
 	ASSERT_EQ(0, pthread_join(w->thread, NULL));
 	EXPECT_EQ(0, w->odd);
 	EXPECT_EQ(-ENODEV, w->last);
 	EXPECT_EQ(0, close(w->fd));
 	EXPECT_EQ(0, td_all_home(&w->b));
-	for (i = 0; i < NPAGES; i++) {
-		__u8 *at = w->b.ptr + i * DM_PAGE;
-
-		if (dm_verify(at, 1, at, w->gen + 1, DM_DEV, NULL))
-			ASSERT_TAGS(at, 1, at, w->gen, DM_DEV);
+	EXPECT_EQ(0, content(w, w->b.ptr)) {
+		TH_LOG("generation %u, %lu pages one further", w->gen, w->part);
 	}
 }
 
