@@ -149,6 +149,67 @@ TEST_F(td_params, accepted)
 	dm_buf_free(&b);
 }
 
+/* Step @step of the next hmm_devmem_add() fails. */
+static int fail_step(int step)
+{
+	char text[16];
+
+	snprintf(text, sizeof(text), "%d", step);
+	return dm_write_file("/sys/kernel/debug/hmm_devmem/fail_step", text);
+}
+
+/* All of /proc/iomem and the directories in debugfs. */
+static void traces(char *buf, size_t len)
+{
+	FILE *f = popen("cat /proc/iomem; ls /sys/kernel/debug/hmm_d*", "r");
+	size_t n = f ? fread(buf, 1, len - 1, f) : 0;
+
+	buf[n] = '\0';
+	if (f)
+		pclose(f);
+}
+
+/*
+ * The memory of a device fails at each of its steps: loading says ENOMEM and
+ * leaves nothing, binding leaves the other device as it is.
+ */
+TEST_F(td_params, memory_fails)
+{
+	static char before[65536], after[65536];
+	int step;
+
+	ASSERT_EQ(0, mc_loaded(MC_DEVMEM) ? 0 : mc_load(MC_DEVMEM, ""));
+	traces(before, sizeof(before));
+	ASSERT_NE(NULL, strstr(before, "System RAM"));
+	for (step = 1; step <= 4; step++) {
+		ASSERT_EQ(0, fail_step(step));
+		EXPECT_EQ(-ENOMEM, mc_load(MC_DMIRROR, "vram_mb=4")) {
+			TH_LOG("step %d", step);
+		}
+		ASSERT_FALSE(mc_loaded(MC_DMIRROR));
+		ASSERT_EQ(0, mc_wait_node(0, false));
+		traces(after, sizeof(after));
+		EXPECT_STREQ(before, after);
+	}
+	ASSERT_EQ(0, mc_load(MC_DMIRROR, "vram_mb=4"));
+	ASSERT_EQ(0, mc_wait_node(1, true));
+	ASSERT_EQ(0, mc_bind(1, false));
+	ASSERT_EQ(0, mc_wait_node(1, false));
+	traces(before, sizeof(before));
+	for (step = 1; step <= 4; step++) {
+		ASSERT_EQ(0, fail_step(step));
+		EXPECT_EQ(-ENOMEM, mc_bind(1, true)) {
+			TH_LOG("step %d", step);
+		}
+		EXPECT_FALSE(dm_node_exists(1));
+		EXPECT_TRUE(dm_node_exists(0));
+		traces(after, sizeof(after));
+		EXPECT_STREQ(before, after);
+	}
+	ASSERT_EQ(0, mc_bind(1, true));
+	ASSERT_EQ(0, mc_wait_node(1, true));
+}
+
 /* Beside test_hmm: refused with a sentence that names it; its nodes work on. */
 TEST_F(td_params, beside_test_hmm)
 {
