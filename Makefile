@@ -5,8 +5,9 @@
 #
 #   KDIR=<dir>     kernel headers or build tree to build the modules against
 #                  (default: those of the guest's kernel)
-#   KERNEL=<dir>   a kernel build tree, or a release installed in the guest
-#                  root: the kernel to boot for check, check-compat and run
+#   KERNEL=<what>  the kernel to boot for check, check-compat and run: a Debian
+#                  suite (trixie), a kernel build tree, or a release that is
+#                  installed in the guest root
 #   TESTS="c c:t"  collections, or programs of collections, for check
 #   MODULE=<name>  hmm_dmirror or test_hmm, for check-compat
 #   TIME=<seconds> how long to soak; SEED=, THREADS=, LIMIT=<MiB> as well

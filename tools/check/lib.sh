@@ -32,8 +32,26 @@ install_modules()
 	touch "$modules/modules.dep"
 }
 
+# The kernel of a Debian suite, fetched as packages.
+select_suite()
+{
+	local found release dir
+
+	found=$("$TOP/tools/kernels/image" "$1") || exit 1
+	release=${found%% *}
+	dir=${found#* }
+	kernel=$dir/boot/vmlinuz-$release
+	modules=$dir/lib/modules/$release
+	config=$dir/boot/config-$release
+	found=$("$TOP/tools/kernels/headers" "$1") || exit 1
+	kdir=${found#* }
+	guest_kernel=(--kernel "$kernel" --modules "$modules")
+	say "testing on Linux $release of $1"
+}
+
 # Sets kernel, modules, kdir, config and guest_kernel (arguments for the guest)
-# from KERNEL: nothing, a release in the guest root, or a build tree.
+# from KERNEL: nothing, a release in the guest root, the name of a Debian suite,
+# or a build tree.
 # shellcheck disable=SC2034
 select_kernel()
 {
@@ -49,11 +67,15 @@ select_kernel()
 		[ -z "$tree" ] || guest_kernel=(--kernel "$kernel" --modules "$modules")
 		return
 	fi
+	if [[ $tree =~ ^[a-z]+(-[a-z]+)?$ ]] && [ ! -d "$tree" ]; then
+		select_suite "$tree"
+		return
+	fi
 	kdir=$tree
 	[ -d "$tree" ] || tree=$ROOT$tree
 	kernel=$tree/arch/x86/boot/bzImage
 	config=$tree/.config
-	[ -f "$kernel" ] || die "KERNEL=$KERNEL is neither a release in the guest root nor a built tree"
+	[ -f "$kernel" ] || die "KERNEL=$KERNEL is no Debian suite, no release in the guest root and no built tree"
 	release=$(cat "$tree/include/config/kernel.release")
 	install_modules "$kdir" "$release"
 	guest_kernel=(--kernel "$kernel" --modules "$modules")

@@ -14,6 +14,11 @@ ME=${0##*/}
 say() { printf '%s: %s\n' "$ME" "$*" >&2; }
 die() { say "$*"; exit 1; }
 
+# For kbuild with the headers of another suite: the compiler is the root's, which
+# may be older and not know all that the headers say.
+# shellcheck disable=SC2034
+FETCHED_VARS=(CC=gcc KCFLAGS=-Wno-attributes CONFIG_DEBUG_INFO_BTF_MODULES=)
+
 # Chroots, bind mounts and a guest whose files belong to root need root here.
 # need_root COMMAND...: what the user should have typed.
 need_root()
