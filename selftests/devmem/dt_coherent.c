@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * A region of memory the CPU can reach: pages of a process live there and the
- * process works on them in place. The memory is taken from the end of a range
- * that the kernel was told to keep off (memmap=SIZE$START), as long as no other
+ * process works on them in place. The memory is that of a PCI device, if there
+ * is one with nothing but memory, else it is taken from the end of a range that
+ * the kernel was told to keep off (memmap=SIZE$START), as long as no other
  * driver uses that part.
  */
+#include <glob.h>
+
 #include "dt.h"
 
 #define PAGES	64UL
@@ -19,6 +22,37 @@ FIXTURE(coherent)
 	size_t len;
 	char *mem;
 };
+
+/* End of the memory of an ivshmem device, 0 if there is none. */
+static unsigned long bar_end(void)
+{
+	unsigned long start, end, found = 0;
+	char text[4096], *p;
+	size_t i, bar;
+	glob_t g;
+
+	if (glob("/sys/bus/pci/devices/*/vendor", 0, NULL, &g))
+		return 0;
+	for (i = 0; i < g.gl_pathc && !found; i++) {
+		if (dm_read_file(g.gl_pathv[i], text, sizeof(text)) < 0 ||
+		    strcmp(text, "0x1af4\n"))
+			continue;
+		strcpy(strrchr(g.gl_pathv[i], '/') + 1, "device");
+		if (dm_read_file(g.gl_pathv[i], text, sizeof(text)) < 0 ||
+		    strcmp(text, "0x1110\n"))
+			continue;
+		strcpy(strrchr(g.gl_pathv[i], '/') + 1, "resource");
+		if (dm_read_file(g.gl_pathv[i], text, sizeof(text)) < 0)
+			continue;
+		for (p = text, bar = 0; p && bar < 2; bar++)
+			p = strchr(p, '\n') + 1;
+		if (sscanf(p, "%lx %lx", &start, &end) == 2 &&
+		    end - start + 1 >= SIZE)
+			found = end + 1;
+	}
+	globfree(&g);
+	return found;
+}
 
 /* End of the last range kept off, 0 if there is none. */
 static unsigned long reserved_end(void)
@@ -43,9 +77,11 @@ static unsigned long reserved_end(void)
 
 FIXTURE_SETUP(coherent)
 {
-	unsigned long end = reserved_end();
+	unsigned long end = bar_end();
 	int ret;
 
+	if (!end)
+		end = reserved_end();
 	if (!end)
 		SKIP(return, "no memory to use: boot with memmap=128M$<address>");
 	dm_health_begin(&self->health);

@@ -73,6 +73,20 @@ thin()
 		grep -Ex '(__)?add_pages|arch_add_memory|percpu_ref_(init|kill.*|exit)|kallsyms_.*|register_kprobe|walk_page_.*|alloc_pages.*'
 }
 
+# No policy of ours reaches beyond our own devices: nothing hooks into reclaim,
+# the out-of-memory killer, memory hotplug or the system's settings.
+no_policy()
+{
+	local ko
+
+	for ko in "$modules"/hmm_devmem.ko "$modules"/hmm_dmirror.ko; do
+		[ -e "$ko" ] || continue
+		! undefined "$ko" |
+			grep -Ex '(un)?register_(shrinker|sysctl|oom_notifier|memory_notifier|vmap_purge_notifier).*|shrinker_(alloc|register)|__register_sysctl.*|set_mempolicy.*' ||
+			return 1
+	done
+}
+
 # gate OBJECT: the last step of building a module that uses our symbols
 gate()
 {
@@ -124,7 +138,7 @@ example_loads()
 	rmmod hmm_example && ! grep -q 'hmm_example' /proc/iomem
 }
 
-tests="exports licences gpl_only_imports thin modpost_accepts_gpl
+tests="exports licences gpl_only_imports thin no_policy modpost_accepts_gpl
 	modpost_refuses loader_refuses example_loads"
 
 ktap_print_header

@@ -27,6 +27,14 @@ sub config_has {
 	die "cannot find the configuration of kernel $release\n";
 }
 
+# The headers of the running kernel, with the tools that build modules.
+sub has_headers {
+	my $release = `uname -r`;
+
+	chomp $release;
+	return -x "/lib/modules/$release/build/scripts/mod/modpost";
+}
+
 sub holds {
 	my ($c, $target) = @_;
 
@@ -37,6 +45,7 @@ sub holds {
 	return kernel_at_least($1) if $c =~ /^kernel>=(\d+(?:\.\d+)?)$/;
 	return config_has($1) if $c =~ /^config:(\w+)$/;
 	return -e $1 if $c =~ /^file:(.+)$/;
+	return has_headers() if $c eq 'headers';
 	return system("modinfo -n '$1' >/dev/null 2>&1") == 0
 		if $c =~ /^module:([\w-]+)$/;
 	die "unknown condition '$c'\n";
