@@ -236,4 +236,53 @@ TEST_F(migrate, charge_stays)
 	EXPECT_EQ(0, dm_cg_destroy(&cg));
 }
 
+/*
+ * A group at its limit, with no swap to make room: not one page more could be
+ * charged, and none has to be. The pages come back, by fault and on request.
+ */
+TEST_F(migrate, charge_at_the_limit)
+{
+	const unsigned long n = 4096;
+	__u64 before = 0, there = 0, back = 0, val = 1;
+	struct hmm_dmirror_cmd res;
+	struct dm_buf b;
+	struct dm_cg cg;
+	char text[32];
+
+	ASSERT_EQ(0, dm_cg_create(&cg, "limit"));
+	ASSERT_EQ(0, dm_cg_enter(&cg));
+	ASSERT_EQ(0, dm_buf_anon(&b, n, DM_BUF_SMALL));
+	dm_fill(b.ptr, n, b.ptr, 1, DM_CPU);
+	dm_fill(b.mirror, n, b.ptr, 1, DM_CPU);
+	EXPECT_EQ(0, dm_cg_read(&cg, "memory.current", &before));
+	EXPECT_GE(before, 2 * b.size);
+	ASSERT_EQ(0, dm_to_dev(self->dm.fd, b.ptr, n, b.mirror, NULL));
+	ASSERT_EQ(n, dm_count(self->dm.fd, b.ptr, n, DM_ON_DEV));
+	EXPECT_EQ(0, dm_cg_read(&cg, "memory.current", &there));
+	/* Each processor may keep a few pages charged for later. */
+	EXPECT_LE(llabs((long long)(there - before)), 2 << 20);
+
+	ASSERT_EQ(0, dm_cg_write(&cg, "memory.swap.max", "0"));
+	ASSERT_EQ(0, dm_cg_read(&cg, "memory.current", &there));
+	snprintf(text, sizeof(text), "%llu", (unsigned long long)there);
+	ASSERT_EQ(0, dm_cg_write(&cg, "memory.max", text));
+	EXPECT_TAGS(b.ptr, n / 2, b.ptr, 1, DM_CPU);
+	EXPECT_EQ(0, dm_to_sys(self->dm.fd, b.ptr + n / 2 * DM_PAGE, n / 2,
+			       &res));
+	EXPECT_EQ(n / 2, res.cpages);
+	EXPECT_TAGS(b.ptr, n, b.ptr, 1, DM_CPU);
+	EXPECT_EQ(0, dm_cg_read(&cg, "memory.current", &back));
+	EXPECT_LE(llabs((long long)(back - before)), 2 << 20);
+	EXPECT_EQ(0, dm_cg_key(&cg, "memory.events", "oom", &val));
+	EXPECT_EQ(0, val);
+	/* Nobody even came near. */
+	EXPECT_EQ(0, dm_cg_key(&cg, "memory.events", "max", &val));
+	EXPECT_EQ(0, val);
+
+	ASSERT_EQ(0, dm_cg_write(&cg, "memory.max", "max"));
+	dm_buf_free(&b);
+	EXPECT_EQ(0, dm_cg_leave());
+	EXPECT_EQ(0, dm_cg_destroy(&cg));
+}
+
 TEST_HARNESS_MAIN
