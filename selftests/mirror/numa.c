@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Pages the device has mapped move to another node, or to another place on
+ * theirs: the device must follow. Moving between nodes needs two of them, see
+ * check-guest; compaction does not.
+ */
+#include <linux/mempolicy.h>
+#include <sys/syscall.h>
+
+#include "dm_harness.h"
+
+#ifndef MADV_SOFT_OFFLINE
+#define MADV_SOFT_OFFLINE	101
+#endif
+
+#define NPAGES		64UL
+#define SCATTERED	8192UL	/* every other page of these stays */
+
+DM_FIXTURE(mirror);
+
+/* Generation 2, written by the device, which has all of it mapped. */
+static void map_range(struct __test_metadata *_metadata, struct dm_ctx *dm,
+		      struct dm_buf *b)
+{
+	ASSERT_EQ(0, dm_buf_anon(b, NPAGES, DM_BUF_SMALL));
+	dm_fill(b->ptr, NPAGES, b->ptr, 1, DM_CPU);
+	dm_fill(b->mirror, NPAGES, b->ptr, 2, DM_DEV);
+	ASSERT_EQ(0, dm_write(dm->fd, b->ptr, NPAGES, b->mirror, NULL));
+	dm_restart(dm);
+}
+
+/* Node of each page; how many are on @node. */
+static unsigned long pages_on(struct dm_buf *b, int node)
+{
+	void *page[NPAGES];
+	int where[NPAGES];
+	unsigned long i, n = 0;
+
+	for (i = 0; i < NPAGES; i++)
+		page[i] = b->ptr + i * DM_PAGE;
+	if (syscall(SYS_move_pages, 0, NPAGES, page, NULL, where, 0))
+		return 0;
+	for (i = 0; i < NPAGES; i++)
+		n += where[i] == node;
+	return n;
+}
+
+static int move_to(struct dm_buf *b, int node)
+{
+	void *page[NPAGES];
+	int to[NPAGES], where[NPAGES];
+	unsigned long i;
+
+	for (i = 0; i < NPAGES; i++) {
+		page[i] = b->ptr + i * DM_PAGE;
+		to[i] = node;
+	}
+	return syscall(SYS_move_pages, 0, NPAGES, page, to, where,
+		       MPOL_MF_MOVE) ? -errno : 0;
+}
+
+static int bind_to(struct dm_buf *b, int node)
+{
+	unsigned long mask = 1UL << node;
+
+	return syscall(SYS_mbind, b->ptr, b->size, MPOL_BIND, &mask,
+		       8 * sizeof(mask), MPOL_MF_MOVE | MPOL_MF_STRICT) ?
+	       -errno : 0;
+}
+
+/* There and back, and after each way both sides see what the other writes. */
+static void follow(struct __test_metadata *_metadata, struct dm_ctx *dm,
+		   int (*move)(struct dm_buf *b, int node))
+{
+	struct dm_buf b;
+	int i, node;
+
+	if (access("/sys/devices/system/node/node1", F_OK))
+		SKIP(return, "one node only (check-guest boots a guest with two)");
+	map_range(_metadata, dm, &b);
+	for (i = 0; i < 2; i++) {
+		node = pages_on(&b, 0) == NPAGES;
+		dm_restart(dm);
+		ASSERT_EQ(0, move(&b, node));
+		ASSERT_EQ(NPAGES, pages_on(&b, node));
+		EXPECT_MOVED_MIN(dm, "invalidated_pages", NPAGES);
+		memset(b.mirror, 0xee, b.size);
+		EXPECT_EQ(0, dm_read(dm->fd, b.ptr, NPAGES, b.mirror, NULL));
+		EXPECT_TAGS(b.mirror, NPAGES, b.ptr, 2 + 2 * i, DM_DEV);
+		dm_fill(b.ptr, NPAGES, b.ptr, 3 + 2 * i, DM_CPU);
+		EXPECT_EQ(0, dm_read(dm->fd, b.ptr, NPAGES, b.mirror, NULL));
+		EXPECT_TAGS(b.mirror, NPAGES, b.ptr, 3 + 2 * i, DM_CPU);
+		dm_fill(b.mirror, NPAGES, b.ptr, 4 + 2 * i, DM_DEV);
+		EXPECT_EQ(0, dm_write(dm->fd, b.ptr, NPAGES, b.mirror, NULL));
+		EXPECT_TAGS(b.ptr, NPAGES, b.ptr, 4 + 2 * i, DM_DEV);
+	}
+	dm_buf_free(&b);
+}
+
+TEST_F(mirror, move_pages)
+{
+	follow(_metadata, &self->dm, move_to);
+}
+
+TEST_F(mirror, mbind)
+{
+	follow(_metadata, &self->dm, bind_to);
+}
+
+/*
+ * Taking a page out of use for good makes every processor give back the free
+ * pages it keeps for later, of which there are thousands.
+ */
+static int drain_free_pages(void)
+{
+	struct dm_buf b;
+	int ret = dm_buf_anon(&b, 1, DM_BUF_SMALL);
+
+	if (ret)
+		return ret;
+	memset(b.ptr, 1, DM_PAGE);
+	ret = madvise(b.ptr, DM_PAGE, MADV_SOFT_OFFLINE) ? -errno : 0;
+	dm_buf_free(&b);
+	return ret;
+}
+
+/* Memory full of one-page holes is worth compacting: pages move. */
+TEST_F(mirror, compaction)
+{
+	unsigned long i, moved = 0;
+	__u64 *before, *after;
+	struct dm_buf b;
+
+	if (access("/proc/sys/vm/compact_memory", F_OK))
+		SKIP(return, "kernel without CONFIG_COMPACTION");
+	before = calloc(2 * SCATTERED, sizeof(*before));
+	ASSERT_NE(NULL, before);
+	after = before + SCATTERED;
+	ASSERT_EQ(0, dm_buf_anon(&b, SCATTERED, DM_BUF_SMALL));
+	dm_fill(b.mirror, SCATTERED, b.ptr, 1, DM_DEV);
+	ASSERT_EQ(0, dm_write(self->dm.fd, b.ptr, SCATTERED, b.mirror, NULL));
+	for (i = 0; i < SCATTERED; i += 2)
+		ASSERT_EQ(0, madvise(b.ptr + i * DM_PAGE, DM_PAGE,
+				     MADV_DONTNEED));
+	/* Map the rest again; what is gone stays gone. */
+	for (i = 1; i < SCATTERED; i += 2)
+		ASSERT_EQ(0, dm_read(self->dm.fd, b.ptr + i * DM_PAGE, 1,
+				     b.mirror, NULL));
+	if (drain_free_pages())
+		SKIP(goto out, "kernel without soft offlining");
+	dm_restart(&self->dm);
+	ASSERT_EQ(0, dm_pagemap(b.ptr, SCATTERED, before));
+	ASSERT_EQ(0, dm_write_file("/proc/sys/vm/compact_memory", "1"));
+	ASSERT_EQ(0, dm_pagemap(b.ptr, SCATTERED, after));
+	for (i = 1; i < SCATTERED; i += 2)
+		moved += dm_pm_pfn(before[i]) != dm_pm_pfn(after[i]);
+	TH_LOG("compaction moved %lu of %lu pages", moved, SCATTERED / 2);
+	ASSERT_LT(0, moved);
+	EXPECT_MOVED_MIN(&self->dm, "invalidated_pages", moved);
+	for (i = 1; i < SCATTERED; i += 2) {
+		ASSERT_EQ(0, dm_read(self->dm.fd, b.ptr + i * DM_PAGE, 1,
+				     b.mirror, NULL));
+		ASSERT_EQ(0, dm_verify(b.mirror, 1, b.ptr + i * DM_PAGE, 1,
+				       DM_DEV, NULL));
+		dm_fill(b.mirror, 1, b.ptr + i * DM_PAGE, 2, DM_DEV);
+		ASSERT_EQ(0, dm_write(self->dm.fd, b.ptr + i * DM_PAGE, 1,
+				      b.mirror, NULL));
+		ASSERT_EQ(0, dm_verify(b.ptr + i * DM_PAGE, 1,
+				       b.ptr + i * DM_PAGE, 2, DM_DEV, NULL));
+	}
+out:
+	dm_buf_free(&b);
+	free(before);
+}
+
+TEST_HARNESS_MAIN
