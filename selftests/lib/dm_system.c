@@ -13,6 +13,7 @@
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/swap.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
@@ -265,6 +266,17 @@ int dm_zram_off(struct dm_zram *z)
 	return ret;
 }
 
+/*
+ * Moving a page to where it is moves nothing, but first the kernel puts on its
+ * lists what each processor keeps for later, and only from there is swapped.
+ */
+static void drain_lru(void *addr)
+{
+	int node = 0, status;
+
+	syscall(SYS_move_pages, 0, 1, &addr, &node, &status, 1 << 1);
+}
+
 int dm_swap_out(void *addr, unsigned long npages)
 {
 	__u64 *ent = calloc(npages, sizeof(*ent));
@@ -272,10 +284,11 @@ int dm_swap_out(void *addr, unsigned long npages)
 	int tries, ret = ent ? -EAGAIN : -ENOMEM;
 
 	/*
-	 * Pages on a per-CPU list or just touched survive the first attempts;
-	 * each attempt ages them, so a bounded number is enough.
+	 * Pages just touched survive the first attempts; each attempt ages them,
+	 * so a bounded number is enough.
 	 */
 	for (tries = 0; ret == -EAGAIN && tries < 50; tries++) {
+		drain_lru(addr);
 		if (madvise(addr, npages * DM_PAGE, MADV_PAGEOUT)) {
 			ret = -errno;
 			break;
