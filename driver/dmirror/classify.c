@@ -31,6 +31,11 @@ static_assert(DMIRROR_STAT_IN_RACED - DMIRROR_STAT_IN_UNTRIED ==
 static_assert(DMIRROR_STAT_OUT_RACED - DMIRROR_STAT_OUT_UNTRIED ==
 	      DMIRROR_CLASS_RACED);
 
+bool dmirror_classify_movable(struct folio *folio)
+{
+	return folio_test_anon(folio) && !folio_test_ksm(folio);
+}
+
 void dmirror_classify_begin(struct dmirror_classes *c, bool out)
 {
 	c->out = out;
@@ -89,13 +94,10 @@ void dmirror_classify_offer(struct dmirror_classes *c,
 static u8 dmirror_classify_refused(const struct dmirror_classes *c,
 				   const struct migrate_vma *args, unsigned int i)
 {
-	struct page *page = migrate_pfn_to_page(args->src[i]);
-
-	if (c->of[i] == DMIRROR_CLASS_OFFERED_HOLE)
-		return userfaultfd_missing(args->vma) ? DMIRROR_CLASS_HOLE :
-							DMIRROR_CLASS_RACED;
-	return page && !folio_test_anon(page_folio(page)) ?
-	       DMIRROR_CLASS_UNSUPPORTED : DMIRROR_CLASS_BUSY;
+	if (c->of[i] != DMIRROR_CLASS_OFFERED_HOLE)
+		return DMIRROR_CLASS_BUSY;
+	return userfaultfd_missing(args->vma) ? DMIRROR_CLASS_HOLE :
+						DMIRROR_CLASS_RACED;
 }
 
 void dmirror_classify_result(struct dmirror_classes *c,
@@ -131,8 +133,8 @@ static enum dmirror_class dmirror_classify_seen(const struct dmirror_classes *c,
 		return DMIRROR_CLASS_ELSEWHERE;
 	if (c->out)
 		return DMIRROR_CLASS_PRESENT;
-	return folio_test_anon(page_folio(page)) ? DMIRROR_CLASS_BUSY :
-						   DMIRROR_CLASS_UNSUPPORTED;
+	return dmirror_classify_movable(page_folio(page)) ?
+	       DMIRROR_CLASS_BUSY : DMIRROR_CLASS_UNSUPPORTED;
 }
 
 void dmirror_classify_look(struct dmirror_classes *c,

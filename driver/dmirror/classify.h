@@ -7,6 +7,7 @@
 
 #include "types.h"
 
+struct folio;
 struct migrate_vma;
 
 /**
@@ -23,8 +24,8 @@ struct migrate_vma;
  *	let it go: pinned, locked by somebody else, or referenced meanwhile
  * @DMIRROR_CLASS_ELSEWHERE: it is on a swap area or in the memory of another
  *	device; the core does not tell a module which
- * @DMIRROR_CLASS_UNSUPPORTED: pages of its kind never move: of a file, or of a
- *	mapping the core refuses
+ * @DMIRROR_CLASS_UNSUPPORTED: pages of its kind never move: of a file, merged
+ *	by KSM, or of a mapping the core refuses
  * @DMIRROR_CLASS_NOMEM: no destination could be had for it, or not for all of
  *	the large page or 2 MiB hole that it is a part of
  * @DMIRROR_CLASS_RACED: it changed while the request looked at it
@@ -68,6 +69,17 @@ struct dmirror_classes {
 	bool anon;
 	u8 of[DMIRROR_LEAF_PAGES];
 };
+
+/**
+ * dmirror_classify_movable() - is this a page of a kind that can go to a device?
+ * @folio: a folio in system memory that the caller keeps from being freed
+ *
+ * Pages of files cannot, the core would refuse them in the end. Pages that KSM
+ * has merged must not: it goes on reading them by their frame number.
+ *
+ * Return: true if it is.
+ */
+bool dmirror_classify_movable(struct folio *folio);
 
 /**
  * dmirror_classify_begin() - start with a window

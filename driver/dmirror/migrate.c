@@ -213,6 +213,22 @@ static bool dmirror_migrate_in_small(struct dmirror_migrate *m, unsigned int i,
 	return true;
 }
 
+/*
+ * What must not go to the device stays: no destination, and no look at its
+ * content, which the kernel may not even be able to address (memfd_secret()).
+ */
+static void dmirror_migrate_refuse(struct dmirror_migrate *m)
+{
+	unsigned long i;
+
+	for (i = 0; i < m->args.npages; i++) {
+		struct page *page = migrate_pfn_to_page(m->args.src[i]);
+
+		if (page && !dmirror_classify_movable(page_folio(page)))
+			m->args.src[i] &= ~MIGRATE_PFN_MIGRATE;
+	}
+}
+
 static struct vm_area_struct *dmirror_migrate_vma(struct mm_struct *mm,
 						  unsigned long addr)
 {
@@ -271,6 +287,7 @@ static int dmirror_migrate_in_once(struct dmirror_migrate *m, unsigned long star
 	dmirror_migrate_prepare(m, vma, start, *end, MIGRATE_VMA_SELECT_SYSTEM);
 	ret = dmirror_migrate_collect(m);
 	if (!ret) {
+		dmirror_migrate_refuse(m);
 		/* Holes, too: the device gets a cleared page. */
 		dmirror_migrate_fill(m, MIGRATE_PFN_MIGRATE,
 				     dmirror_migrate_in_large,

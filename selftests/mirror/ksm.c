@@ -85,4 +85,37 @@ TEST_F(mirror, merged_pages)
 	dm_buf_free(&b);
 }
 
+/*
+ * Merged pages do not move: ksmd goes on comparing them, with the CPU. It still
+ * can afterwards, and finds a third copy of the same bytes.
+ */
+TEST_F(mirror, merged_pages_stay)
+{
+	struct hmm_dmirror_cmd res;
+	struct dm_buf a, b, c;
+
+	if (access(KSM "run", W_OK))
+		SKIP(return, "no KSM");
+	ASSERT_EQ(0, dm_buf_anon(&a, NPAGES, DM_BUF_SMALL));
+	ASSERT_EQ(0, dm_buf_anon(&b, NPAGES, DM_BUF_SMALL));
+	ASSERT_EQ(0, dm_buf_anon(&c, NPAGES, DM_BUF_SMALL));
+	dm_fill(a.ptr, NPAGES, a.ptr, 3, DM_CPU);
+	dm_fill(b.ptr, NPAGES, a.ptr, 3, DM_CPU);
+	ASSERT_TRUE(merge(&a, &b));
+
+	EXPECT_EQ(-ENOENT, dm_to_dev(self->dm.fd, a.ptr, NPAGES, a.mirror, &res));
+	EXPECT_EQ(0, res.cpages);
+	EXPECT_MOVED(&self->dm, "in_unsupported_pages", NPAGES);
+	EXPECT_CLASSES(&self->dm, "in", NPAGES);
+	EXPECT_EQ(NPAGES, merged(&a, &b));
+
+	dm_fill(c.ptr, NPAGES, a.ptr, 3, DM_CPU);
+	EXPECT_TRUE(merge(&a, &c));
+	EXPECT_TAGS(a.ptr, NPAGES, a.ptr, 3, DM_CPU);
+	EXPECT_TAGS(c.ptr, NPAGES, a.ptr, 3, DM_CPU);
+	dm_buf_free(&a);
+	dm_buf_free(&b);
+	dm_buf_free(&c);
+}
+
 TEST_HARNESS_MAIN
