@@ -11,8 +11,11 @@
  *
  * Locks: the mmap lock inside the core's helper, then leaf->lock.
  */
+#include <linux/fs.h>
 #include <linux/hmm.h>
 #include <linux/jiffies.h>
+#include <linux/magic.h>
+#include <linux/pagemap.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 
@@ -57,6 +60,20 @@ static struct page *dmirror_fault_page(struct dmirror_vram *vram,
 	return pfn_to_page(ALIGN_DOWN(pfn, DMIRROR_LEAF_PAGES) + idx);
 }
 
+/*
+ * Is this memory that the kernel itself cannot address? memfd_secret() takes its
+ * pages out of the direct map, and the core hands them out all the same. Asked
+ * under leaf->lock, with a valid sequence: a mapped page stays with its file.
+ */
+static bool dmirror_fault_secret(struct page *page)
+{
+	struct address_space *mapping = folio_mapping(page_folio(page));
+
+	return mapping && mapping->host &&
+	       mapping->host->i_sb->s_magic == SECRETMEM_MAGIC;
+}
+
+/* Returns 0 for what the device has no access to. */
 static dmirror_pte_t dmirror_fault_pte(struct dmirror_vram *vram,
 				       unsigned long hmm_pfn, unsigned int idx)
 {
@@ -67,6 +84,8 @@ static dmirror_pte_t dmirror_fault_pte(struct dmirror_vram *vram,
 		return 0;
 
 	page = dmirror_fault_page(vram, hmm_pfn, idx);
+	if (dmirror_fault_secret(page))
+		return 0;
 	if (hmm_pfn & HMM_PFN_WRITE)
 		flags |= DMIRROR_PTE_WRITE;
 	if (dmirror_vram_owns(vram, page)) {
@@ -88,16 +107,18 @@ static int dmirror_fault_install(struct dmirror_fault *f)
 	if (ret)
 		return ret;
 
-	for (i = 0; i < n; i++) {
+	for (i = 0; i < n && !ret; i++) {
 		dmirror_pte_t pte = dmirror_fault_pte(&leaf->client->dev->vram,
 						      f->pfns[i], first + i);
 
+		if (!pte && f->need)
+			ret = -EFAULT;
 		/* An exclusive entry is better than what the CPU can offer. */
 		if (pte && !(leaf->pt.pte[first + i] & DMIRROR_PTE_EXCLUSIVE))
 			dmirror_pt_set(&leaf->pt, first + i, pte);
 	}
 	mutex_unlock(&leaf->lock);
-	return 0;
+	return ret;
 }
 
 static int dmirror_fault_ask(struct dmirror_fault *f)

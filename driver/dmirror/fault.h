@@ -32,9 +32,9 @@
  *
  * Context: process context, no mmap lock; waits for a userfaultfd handler unless
  * told not to.
- * Return: 0; -EFAULT for a hole or a page that cannot be read; -EPERM for a
- * write where the process may not write; -EBUSY when outrun by invalidations;
- * -EINTR when being killed; -ENOMEM; -ENODEV.
+ * Return: 0; -EFAULT for a hole or a page that cannot be read, by the kernel
+ * included (memfd_secret()); -EPERM for a write where the process may not write;
+ * -EBUSY when outrun by invalidations; -EINTR when being killed; -ENOMEM; -ENODEV.
  */
 int dmirror_fault_window(struct dmirror_client *client, struct dmirror_leaf *leaf,
 			 unsigned long start, unsigned long end, unsigned int flags);

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "targets.h"
@@ -132,6 +133,16 @@ static void *make_memfd(int fd)
 	return filled(place(PROT_READ | PROT_WRITE, MAP_SHARED, m));
 }
 
+/* Out of the kernel's own reach, too. ENOSYS where there is no such thing. */
+static void *make_secret(int fd)
+{
+	int m = syscall(__NR_memfd_secret, O_CLOEXEC);
+
+	if (m < 0 || ftruncate(m, SIZE))
+		return MAP_FAILED;
+	return filled(place(PROT_READ | PROT_WRITE, MAP_SHARED, m));
+}
+
 static void *make_shared_anon(int fd)
 {
 	return filled(place(PROT_READ | PROT_WRITE,
@@ -208,6 +219,8 @@ const struct target targets[] = {
 	  { 0, 0, ENOENT, 0, 0, EOPNOTSUPP, 0, 0, 0, 0 } },
 	{ "a memfd", make_memfd,
 	  { 0, 0, ENOENT, 0, 0, EOPNOTSUPP, 0, 0, 0, 0 } },
+	{ "secret memory", make_secret,
+	  { EFAULT, EFAULT, ENOENT, 0, 0, EFAULT, 0, 0, 0, EFAULT } },
 	{ "shared anonymous memory", make_shared_anon,
 	  { 0, 0, ENOENT, 0, 0, EOPNOTSUPP, 0, 0, 0, 0 } },
 	{ "beyond the end of a file", make_beyond_eof,
