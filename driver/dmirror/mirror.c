@@ -26,7 +26,13 @@
  * Leaves a client may have before unused ones are dropped, 2 GiB worth. It is
  * a cache: the device faults again on what was dropped.
  */
-#define DMIRROR_MAX_LEAVES	1024U
+#define DMIRROR_MAX_LEAVES	1024
+
+/*
+ * Leaves a client may have at all: those with exclusive entries are never
+ * dropped, and none is while a command waits for a userfaultfd handler.
+ */
+#define DMIRROR_LEAVES_LIMIT	(8 * DMIRROR_MAX_LEAVES)
 
 static struct kmem_cache *dmirror_leaf_cache;
 
@@ -138,6 +144,8 @@ struct dmirror_leaf *dmirror_leaf_get(struct dmirror_client *client,
 
 	if (leaf)
 		return leaf;
+	if (atomic_read(&client->nr_leaves) >= DMIRROR_LEAVES_LIMIT)
+		return ERR_PTR(-ENOMEM);
 
 	leaf = dmirror_leaf_create(client, ALIGN_DOWN(addr, DMIRROR_LEAF_SIZE));
 	if (IS_ERR(leaf))
@@ -206,14 +214,14 @@ static void dmirror_mirror_drop(struct dmirror_client *client, bool all)
 	}
 }
 
-static bool dmirror_mirror_crowded(const struct dmirror_client *client)
+static bool dmirror_mirror_crowded(struct dmirror_client *client)
 {
 	return atomic_read(&client->nr_leaves) > READ_ONCE(client->prune_at);
 }
 
 static void dmirror_mirror_prune(struct dmirror_client *client)
 {
-	unsigned int left;
+	int left;
 
 	if (!dmirror_mirror_crowded(client))
 		return;
@@ -226,9 +234,10 @@ static void dmirror_mirror_prune(struct dmirror_client *client)
 	dmirror_mirror_drop(client, false);
 	if (atomic_read(&client->nr_leaves) > DMIRROR_MAX_LEAVES / 2)
 		dmirror_mirror_drop(client, true);
-	/* What had to stay must not be looked at again for every window. */
+	/* What is left cannot be dropped: do not look at it again too soon. */
 	left = atomic_read(&client->nr_leaves);
-	WRITE_ONCE(client->prune_at, max(DMIRROR_MAX_LEAVES, 2 * left));
+	WRITE_ONCE(client->prune_at, min(left + DMIRROR_MAX_LEAVES,
+					 DMIRROR_LEAVES_LIMIT - 1));
 	up_write(&client->ops);
 }
 

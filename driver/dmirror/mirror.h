@@ -84,7 +84,8 @@ struct dmirror_leaf *dmirror_leaf_find(struct dmirror_client *client,
  *
  * Context: process context, no mmap lock held.
  * Return: the leaf, valid until the operation ends or relaxes, or an ERR_PTR:
- * -ENOMEM, or what mmu_interval_notifier_insert() returned.
+ * -ENOMEM, also when there are too many leaves that cannot be dropped, or what
+ * mmu_interval_notifier_insert() returned.
  */
 struct dmirror_leaf *dmirror_leaf_get(struct dmirror_client *client,
 				      unsigned long addr);

@@ -148,7 +148,8 @@ struct dmirror_device {
  * @ops: held for reading by every operation, for writing to drop leaves
  * @leaves: struct dmirror_leaf by address >> DMIRROR_LEAF_SHIFT
  * @nr_leaves: how many
- * @prune_at: drop some when there are more; written with @ops held for writing
+ * @prune_at: with more leaves than this it is worth looking for some to drop;
+ *	changes under @ops for writing
  * @fail_alloc: bit 0 set: fail the next destination allocation (once)
  * @stats: its own share of the counters
  */
@@ -160,7 +161,7 @@ struct dmirror_client {
 	struct rw_semaphore ops;
 	struct xarray leaves;
 	atomic_t nr_leaves;
-	unsigned int prune_at;
+	int prune_at;
 	unsigned long fail_alloc;
 	struct dmirror_file_stats stats;
 };

@@ -23,7 +23,7 @@
  *   EBUSY    the range kept changing for longer than the retry budget; for
  *            RELEASE: somebody holds pages on the device, or more came meanwhile
  *   EOPNOTSUPP  EXCLUSIVE of memory that is not private and anonymous
- *   ENOMEM   no memory
+ *   ENOMEM   no memory, or too many translations that cannot be dropped
  *   EINTR    the calling task is being killed
  *   ENODEV   the device has been unbound (opening its node then: ENXIO)
  *
