@@ -221,7 +221,7 @@ unsigned long dmirror_evict_all(struct dmirror_device *dev, int reason)
 		mutex_lock(&vram->evict_lock);
 	else if (mutex_lock_killable(&vram->evict_lock))
 		return dmirror_evict_left(vram);
-	for (tries = vram->pool.nr_blocks; tries; tries--) {
+	for (tries = READ_ONCE(vram->pool.lru.nr); tries; tries--) {
 		if (dmirror_evict_next(dev, reason) < 0)
 			break;
 		if (reason != DMIRROR_REASON_TEARDOWN &&

@@ -13,6 +13,7 @@
 #define NPAGES	32UL
 #define FIRST	8UL		/* pages FIRST .. FIRST + PINNED are held */
 #define PINNED	8UL
+#define RELEASE_PASSES	8	/* before RELEASE gives up */
 
 DM_FIXTURE(migrate);
 
@@ -251,6 +252,55 @@ TEST_F(migrate, pin_resident_pages)
 	ASSERT_EQ(0, ring_unpin(&r));
 	close(r.fd);
 out:
+	dm_buf_free(&b);
+}
+
+/* Private pages come home when somebody takes hold of them; these do not. */
+FIXTURE(held) { struct dm_ctx dm; };
+
+FIXTURE_SETUP(held)
+{
+	dm_setup(_metadata, &self->dm, DM_COHERENT0, DM_COHERENT1);
+}
+
+FIXTURE_TEARDOWN(held)
+{
+	dm_teardown(_metadata, &self->dm);
+}
+
+/*
+ * What others hold stays on the device, and RELEASE says so without trying the
+ * same few blocks over and over.
+ */
+TEST_F(held, release)
+{
+	size_t len = PINNED * DM_PAGE;
+	struct iovec iov;
+	struct dm_buf b;
+	int fds[2];
+
+	ASSERT_EQ(0, dm_buf_anon(&b, PINNED, DM_BUF_SMALL));
+	dm_fill(b.ptr, PINNED, b.ptr, 1, DM_CPU);
+	ASSERT_EQ(0, dm_to_dev(self->dm.fd, b.ptr, PINNED, b.mirror, NULL));
+	ASSERT_EQ(0, pipe2(fds, O_CLOEXEC));
+	iov.iov_base = b.ptr;
+	iov.iov_len = len;
+	ASSERT_EQ(len, vmsplice(fds[1], &iov, 1, 0));
+	dm_restart(&self->dm);
+	EXPECT_EQ(-EBUSY, dm_release(self->dm.fd));
+	EXPECT_ALL(self->dm.fd, b.ptr, PINNED, DM_ON_DEV);
+	/* They are in one block, or in two. */
+	EXPECT_MOVED_MIN(&self->dm, "evictions", 1);
+	if (self->dm.counters)
+		EXPECT_LE(dm_stat_now(self->dm.index, "evictions") -
+			  dm_stat(&self->dm.start, "evictions"),
+			  2 * RELEASE_PASSES);
+
+	close(fds[0]);
+	close(fds[1]);
+	EXPECT_EQ(0, dm_release(self->dm.fd));
+	EXPECT_ALL(self->dm.fd, b.ptr, PINNED, DM_SYS);
+	EXPECT_TAGS(b.ptr, PINNED, b.ptr, 1, DM_CPU);
 	dm_buf_free(&b);
 }
 
