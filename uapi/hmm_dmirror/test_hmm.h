@@ -90,8 +90,9 @@ struct hmm_dmirror_cmd {
  * What SNAPSHOT says of a page. READ or WRITE is the access the process has;
  * PMD or PUD is added where a page of that size is mapped whole. Bit 0x10
  * alone is the zero page, together with a device code it means "remote". A
- * device-private page of another device reads as NONE: the kernel does not
- * show it to a device that does not own it.
+ * device-private page of another device reads as NONE, or as ERROR where one of
+ * 2 MiB is mapped whole: the kernel does not show it to a device that does not
+ * own it.
  */
 enum {
 	HMM_DMIRROR_PROT_ERROR			= 0xFF,
