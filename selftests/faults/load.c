@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Loading and binding with the points that act there failing: the first time,
+ * the second, and so on until it works; and from then on each time. What failed
+ * leaves nothing behind, and the next try works. On every kernel, with no fault
+ * injection of its own. Owns the module for the time of the program.
+ */
+#include "dm_inject.h"
+#include "modctl.h"
+#include "stage.h"
+
+#define NPAGES	16UL
+#define PARAMS	"inject=1 vram_mb=4"
+#define NTH_MAX	100
+
+FIXTURE(load) {
+	struct dm_health health;
+	struct dm_points points;
+	struct dm_buf b, theirs;
+	int ranges;
+};
+
+FIXTURE_SETUP(load)
+{
+	DM_INJECT_SETUP();
+	dm_health_begin(&self->health);
+	ASSERT_EQ(0, dm_inject_points(DM_DRIVER, &self->points));
+	ASSERT_EQ(4, self->points.n);
+	ASSERT_EQ(0, dm_buf_anon(&self->b, NPAGES, DM_BUF_SMALL));
+	dm_fill(self->b.ptr, NPAGES, self->b.ptr, 1, DM_CPU);
+	ASSERT_EQ(0, dm_buf_anon(&self->theirs, NPAGES, DM_BUF_SMALL));
+	dm_fill(self->theirs.ptr, NPAGES, self->theirs.ptr, 2, DM_PEER);
+}
+
+FIXTURE_TEARDOWN(load)
+{
+	char why[DM_MSG] = "";
+
+	dm_buf_free(&self->b);
+	dm_buf_free(&self->theirs);
+	if (dm_inject_status())
+		return;
+	EXPECT_EQ(0, mc_up(PARAMS));
+	dm_inject_off(DM_DRIVER);
+	if (!dm_node_exists(DM_PRIVATE0))
+		EXPECT_EQ(0, mc_bind(DM_PRIVATE0, true));
+	EXPECT_EQ(0, mc_wait_node(DM_PRIVATE0, true));
+	EXPECT_EQ(0, dm_health_end(&self->health, why)) {
+		TH_LOG("%s", why);
+	}
+}
+
+/* The device does what a device does. */
+#define ASSERT_WORKS(minor) do {					\
+	int fd_ = dm_open(minor);					\
+									\
+	ASSERT_LE(0, fd_);						\
+	ASSERT_TO_DEV(fd_, &self->b, 1, DM_CPU);			\
+	ASSERT_EQ(0, close(fd_));					\
+	ASSERT_TAGS(self->b.ptr, NPAGES, self->b.ptr, 1, DM_CPU);	\
+} while (0)
+
+/* One load; true if something was made to fail in it. */
+#define LOAD_ONE(point, nth, every) ({					\
+	char params_[200];						\
+	int ret_;							\
+									\
+	snprintf(params_, sizeof(params_),				\
+		 PARAMS " inject_arm=%s:nth=%d,every=%d,fail", point, nth, every); \
+	ret_ = mc_load(MC_DMIRROR, params_);				\
+	if (ret_) {							\
+		ASSERT_EQ(-ENOMEM, ret_);				\
+		ASSERT_FALSE(mc_loaded(MC_DMIRROR));			\
+		ASSERT_EQ(0, mc_wait_node(DM_PRIVATE0, false));		\
+		ASSERT_EQ(0, mc_wait_node(DM_PRIVATE1, false));		\
+		ASSERT_EQ(self->ranges, mc_iomem("hmm_d"));		\
+	} else {							\
+		ret_ = dm_inject_get(DM_DRIVER, point, "acted");	\
+		ASSERT_LE(0, ret_);					\
+		ASSERT_EQ(0, mc_wait_node(DM_PRIVATE0, true));		\
+		ASSERT_WORKS(DM_PRIVATE0);				\
+		ASSERT_EQ(0, mc_down(false));				\
+	}								\
+	ret_;								\
+})
+
+#define LOAD_SWEEP(every) do {						\
+	int nth_, i_;							\
+									\
+	ASSERT_EQ(0, mc_down(false));					\
+	self->ranges = mc_iomem("hmm_d");				\
+	for (i_ = 0; i_ < self->points.n; i_++) {			\
+		for (nth_ = 1; nth_ < NTH_MAX; nth_++)			\
+			if (!LOAD_ONE(self->points.name[i_], nth_, every)) \
+				break;					\
+		/* Once for each of the devices, at least. */		\
+		EXPECT_LT(2, nth_);					\
+		EXPECT_GT(NTH_MAX, nth_);				\
+		TH_LOG("point %d: %d times", i_, nth_ - 1);		\
+	}								\
+} while (0)
+
+TEST_F_TIMEOUT(load, load_nth, dm_timeout(60))
+{
+	LOAD_SWEEP(0);
+}
+
+TEST_F_TIMEOUT(load, load_from_nth_on, dm_timeout(60))
+{
+	LOAD_SWEEP(1);
+}
+
+/* Binding says why not; the other device goes on with its pages. */
+TEST_F_TIMEOUT(load, bind, dm_timeout(60))
+{
+	int other = dm_open(DM_PRIVATE1), nth, i, ret;
+	char how[64];
+	long acted;
+
+	ASSERT_LE(0, other);
+	ASSERT_TO_DEV(other, &self->theirs, 2, DM_PEER);
+	for (i = 0; i < self->points.n; i++) {
+		const char *point = self->points.name[i];
+
+		for (nth = 1, acted = 1; acted; nth++) {
+			ASSERT_GT(NTH_MAX, nth);
+			ASSERT_EQ(0, mc_bind(DM_PRIVATE0, false));
+			ASSERT_EQ(0, mc_wait_node(DM_PRIVATE0, false));
+			snprintf(how, sizeof(how), "nth=%d every=1 fail", nth);
+			ASSERT_EQ(0, dm_inject_arm(DM_DRIVER, point, how));
+			ret = mc_bind(DM_PRIVATE0, true);
+			acted = dm_inject_get(DM_DRIVER, point, "acted");
+			ASSERT_EQ(acted ? -ENOMEM : 0, ret) {
+				TH_LOG("point %d, from %d on", i, nth);
+			}
+			ASSERT_EQ(0, dm_inject_arm(DM_DRIVER, point, ""));
+			if (ret) {
+				ASSERT_EQ(0, mc_wait_node(DM_PRIVATE0, false));
+				ASSERT_EQ(0, mc_bind(DM_PRIVATE0, true));
+			}
+			ASSERT_EQ(0, mc_wait_node(DM_PRIVATE0, true));
+			ASSERT_ALL(other, self->theirs.ptr, NPAGES, DM_ON_DEV);
+			ASSERT_WORKS(DM_PRIVATE0);
+		}
+		EXPECT_LT(2, nth);
+	}
+	ASSERT_EQ(0, close(other));
+	ASSERT_TAGS(self->theirs.ptr, NPAGES, self->theirs.ptr, 2, DM_PEER);
+}
+
+DM_INJECT_MAIN(1, "vram_mb=4")

@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Pages on the move, held in each window of it, while somebody writes, discards,
+ * unmaps, protects, shares or moves them. Whatever comes first, every write that
+ * was acknowledged is there, what was discarded is gone, and nobody sees what
+ * is not his.
+ */
+#define _GNU_SOURCE
+#include <sys/mman.h>
+
+#include "stage.h"
+#include "windows.h"
+
+FIXTURE(move) {
+	struct dm_ctx dm;
+	struct dm_buf b;
+	struct hand mover, other;
+};
+
+FIXTURE_VARIANT(move) {
+	const char *window;
+	hand_fn mover;
+	bool resident;		/* the pages are on the device at the start */
+	bool evict;		/* no mmap lock is held */
+	bool large;		/* a 2 MiB page */
+};
+
+#define MOVE(w, name, ...)						\
+	FIXTURE_VARIANT_ADD(move, name##_##w) { #w, __VA_ARGS__ }
+#define IN(w)	 MOVE(w, in, do_in, false, false)
+#define OUT(w)	 MOVE(w, out, do_out, true, false)
+#define FAULT(w) MOVE(w, fault, do_touch, true, false)
+#define EVICT(w) MOVE(w, evict, do_release, true, true)
+#define LARGE_IN(w)    MOVE(w, large_in, do_in, false, false, true)
+#define LARGE_OUT(w)   MOVE(w, large_out, do_out, true, false, true)
+#define LARGE_FAULT(w) MOVE(w, large_fault, do_touch, true, false, true)
+#define LARGE_EVICT(w) MOVE(w, large_evict, do_release, true, true, true)
+
+IN(reserve);
+IN(collect);
+IN(copy);
+IN(commit);
+IN(finalize);
+OUT(collect);
+OUT(copy);
+OUT(commit);
+OUT(finalize);
+FAULT(collect);
+FAULT(copy);
+FAULT(commit);
+FAULT(finalize);
+EVICT(evict);
+EVICT(copy);
+EVICT(evict_commit);
+EVICT(evict_finalize);
+LARGE_IN(commit);
+LARGE_IN(finalize);
+LARGE_OUT(commit);
+LARGE_OUT(finalize);
+LARGE_FAULT(commit);
+LARGE_FAULT(finalize);
+LARGE_EVICT(evict_commit);
+LARGE_EVICT(evict_finalize);
+
+FIXTURE_SETUP(move)
+{
+	DM_INJECT_SETUP();
+	STAGE_PRIVATE(&self->dm);
+	ASSERT_EQ(0, dm_buf_anon(&self->b, variant->large ? DM_2M_PAGES : WIN_PAGES,
+				 variant->large ? DM_BUF_THP : DM_BUF_SMALL));
+	dm_fill(self->b.ptr, self->b.npages, self->b.ptr, 1, DM_CPU);
+	ASSERT_EQ(0, hand_init(&self->mover, DM_PRIVATE0, &self->b));
+	ASSERT_EQ(0, hand_init(&self->other, DM_PRIVATE0, &self->b));
+	if (variant->resident)
+		ASSERT_TO_DEV(self->dm.fd, &self->b, 1, DM_CPU);
+	ASSERT_EQ(0, dm_inject_arm(DM_PRIVATE0, variant->window, WIN_ARM));
+}
+
+FIXTURE_TEARDOWN(move)
+{
+	dm_inject_off(DM_PRIVATE0);
+	hand_fini(&self->mover);
+	hand_fini(&self->other);
+	dm_buf_free(&self->b);
+	stage_teardown(_metadata, &self->dm);
+}
+
+/* The mover is in the window and stays there. */
+#define OPEN_WINDOW() do {						\
+	hand_start(&self->mover, variant->mover);			\
+	ASSERT_EQ(0, dm_inject_wait(DM_PRIVATE0, variant->window, 1));	\
+} while (0)
+
+/* It was hit, and is left because we say so. */
+#define CLOSE_WINDOW() do {						\
+	ASSERT_EQ(1, dm_inject_get(DM_PRIVATE0, variant->window, "acted")); \
+	ASSERT_EQ(1, dm_inject_get(DM_PRIVATE0, variant->window, "waiting")) { \
+		TH_LOG("the window closed by itself");			\
+	}								\
+	ASSERT_EQ(0, dm_inject_arm(DM_PRIVATE0, variant->window, ""));	\
+} while (0)
+
+/* The mover is through; what it achieved depends on what it met. */
+#define JOIN_MOVER() do {						\
+	int ret_ = hand_wait(&self->mover);				\
+									\
+	ASSERT_NE(-ETIMEDOUT, ret_);					\
+	if (ret_ && ret_ != -ENOENT && ret_ != -EINVAL &&		\
+	    ret_ != -EBUSY && ret_ != -EFAULT)				\
+		ASSERT_EQ(0, ret_);					\
+} while (0)
+
+/* @act by the other hand while the window is open, then all is done. */
+#define MEET(act) do {							\
+	OPEN_WINDOW();							\
+	hand_start(&self->other, act);					\
+	hand_stuck(&self->other);					\
+	CLOSE_WINDOW();							\
+	ASSERT_EQ(0, hand_wait(&self->other));				\
+	JOIN_MOVER();							\
+} while (0)
+
+TEST_F(move, device_write)
+{
+	self->other.gen = 2;
+	MEET(do_dev_write);
+	EXPECT_EQ(self->b.npages, self->other.res.cpages);
+	ASSERT_DEV_READS(self->dm.fd, &self->b, 2, DM_DEV);
+	ASSERT_TAGS(self->b.ptr, self->b.npages, self->b.ptr, 2, DM_DEV);
+}
+
+TEST_F(move, device_read)
+{
+	MEET(do_dev_read);
+	ASSERT_TAGS(self->other.scratch, self->b.npages, self->b.ptr, 1, DM_CPU);
+	ASSERT_TAGS(self->b.ptr, self->b.npages, self->b.ptr, 1, DM_CPU);
+}
+
+/* The mover of the fault variants reads; nobody moves a pointer for a store. */
+TEST_F(move, cpu_write)
+{
+	self->other.gen = 3;
+	MEET(do_store);
+	ASSERT_DEV_READS(self->dm.fd, &self->b, 3, DM_CPU);
+	ASSERT_TAGS(self->b.ptr, self->b.npages, self->b.ptr, 3, DM_CPU);
+}
+
+TEST_F(move, second_cpu_fault)
+{
+	MEET(do_touch);
+	ASSERT_TAGS(self->b.ptr, self->b.npages, self->b.ptr, 1, DM_CPU);
+}
+
+TEST_F(move, dontneed)
+{
+	MEET(do_dontneed);
+	memset(self->b.mirror, 0xff, self->b.size);
+	ASSERT_EQ(0, dm_read(self->dm.fd, self->b.ptr, self->b.npages,
+			     self->b.mirror, NULL));
+	/* A fault of the mover that came last has its zero page, too. */
+	ASSERT_ZERO_PAGES(self->b.mirror, self->b.npages);
+	ASSERT_ZERO_PAGES(self->b.ptr, self->b.npages);
+}
+
+TEST_F(move, protect)
+{
+	MEET(do_protect);
+	dm_fill(self->b.mirror, self->b.npages, self->b.ptr, 4, DM_DEV);
+	EXPECT_EQ(-EPERM, dm_write(self->dm.fd, self->b.ptr, self->b.npages,
+				   self->b.mirror, NULL));
+	ASSERT_DEV_READS(self->dm.fd, &self->b, 1, DM_CPU);
+	ASSERT_TAGS(self->b.ptr, self->b.npages, self->b.ptr, 1, DM_CPU);
+}
+
+TEST_F(move, unmap)
+{
+	struct dm_buf keep = self->b;
+
+	/* A fault in a mapping that has gone is a signal. */
+	if (variant->mover == do_touch)
+		return;
+	MEET(do_munmap);
+	EXPECT_EQ(-EFAULT, dm_read(self->dm.fd, keep.ptr, self->b.npages,
+				   keep.mirror, NULL));
+	EXPECT_EQ(0, dm_stat_now(DM_PRIVATE0, "vram_inflight_pages"));
+}
+
+/* Moved to another address; the old one has nothing, the new one all of it. */
+static int do_remap(struct hand *h)
+{
+	void *to = h->scratch;
+
+	return mremap(h->b->ptr, h->b->size, h->b->size,
+		      MREMAP_MAYMOVE | MREMAP_FIXED, to) == to ? 0 : -errno;
+}
+
+TEST_F(move, remap)
+{
+	__u8 *old = self->b.ptr;
+
+	if (variant->mover == do_touch)
+		return;
+	MEET(do_remap);
+	EXPECT_EQ(-EFAULT, dm_read(self->dm.fd, old, self->b.npages, self->b.mirror,
+				   NULL));
+	ASSERT_EQ(0, dm_read(self->dm.fd, self->other.scratch, self->b.npages,
+			     self->b.mirror, NULL));
+	ASSERT_TAGS(self->b.mirror, self->b.npages, old, 1, DM_CPU);
+	ASSERT_TAGS(self->other.scratch, self->b.npages, old, 1, DM_CPU);
+}
+
+static struct sc_sync written;
+
+static int do_fork(struct hand *h)
+{
+	pid_t pid = fork();
+
+	if (pid < 0)
+		return -errno;
+	if (!pid) {
+		/* Until the parent's device has written. */
+		if (sc_wait(&written))
+			_exit(99);
+		_exit(dm_verify(h->b->ptr, h->b->npages, h->b->ptr, 1, DM_CPU,
+				NULL));
+	}
+	h->gen = pid;
+	return 0;
+}
+
+TEST_F(move, fork)
+{
+	ASSERT_EQ(0, sc_sync_init(&written));
+	MEET(do_fork);
+	ASSERT_DEV_WRITES(self->dm.fd, &self->b, 5, DM_DEV);
+	sc_post(&written);
+	EXPECT_EQ(0, sc_reap(self->other.gen));
+	ASSERT_DEV_READS(self->dm.fd, &self->b, 5, DM_DEV);
+	ASSERT_TAGS(self->b.ptr, self->b.npages, self->b.ptr, 5, DM_DEV);
+}
+
+/* Two movers in opposite directions. */
+TEST_F(move, move_in)
+{
+	OPEN_WINDOW();
+	hand_start(&self->other, do_in);
+	hand_stuck(&self->other);
+	CLOSE_WINDOW();
+	EXPECT_NE(-ETIMEDOUT, hand_wait(&self->other));
+	JOIN_MOVER();
+	ASSERT_DEV_READS(self->dm.fd, &self->b, 1, DM_CPU);
+	ASSERT_TAGS(self->b.ptr, self->b.npages, self->b.ptr, 1, DM_CPU);
+}
+
+TEST_F(move, move_out)
+{
+	MEET(do_out);
+	ASSERT_DEV_READS(self->dm.fd, &self->b, 1, DM_CPU);
+	ASSERT_TAGS(self->b.ptr, self->b.npages, self->b.ptr, 1, DM_CPU);
+}
+
+/* RELEASE ends while the window is open, with an answer: bounded, not stuck. */
+TEST_F(move, release)
+{
+	int ret;
+
+	OPEN_WINDOW();
+	hand_start(&self->other, do_release);
+	/* One evictor at a time. */
+	if (!variant->evict) {
+		ret = hand_wait(&self->other);
+		EXPECT_TRUE(ret == 0 || ret == -EBUSY) {
+			TH_LOG("RELEASE: %d", ret);
+		}
+	}
+	CLOSE_WINDOW();
+	EXPECT_NE(-ETIMEDOUT, hand_wait(&self->other));
+	JOIN_MOVER();
+	ASSERT_EQ(0, dm_release(self->dm.fd));
+	EXPECT_EQ(0, dm_stat_now(DM_PRIVATE0, "vram_resident_pages"));
+	ASSERT_TAGS(self->b.ptr, self->b.npages, self->b.ptr, 1, DM_CPU);
+}
+
+DM_INJECT_MAIN(1, "")

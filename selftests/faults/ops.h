@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The operations that are made to fail: each with the state it starts from, the
+ * one call that is swept, and what must hold when that has succeeded, or not.
+ */
+#ifndef _SELFTESTS_FAULTS_OPS_H
+#define _SELFTESTS_FAULTS_OPS_H
+
+#include <stdbool.h>
+#include "actor.h"
+#include "dmirror.h"
+
+/* Memory of the device these programs load the driver with. */
+#define FI_VRAM_MB	4
+#define FI_SMALL	16UL
+
+struct fi;
+
+/**
+ * struct fi_op - an operation
+ * @name: for messages
+ * @npages: pages of the buffer
+ * @flags: DM_BUF_*
+ * @prepare: the state it starts from; the buffer is filled, in system memory,
+ *	the file fresh
+ * @run: the call; 0 or a negative errno
+ * @good: after success, also one that follows a failure
+ * @classes: "in" or "out" for a request to migrate, whose pages are classified
+ * @where: where a page that has moved is
+ * @err: an errno it may end with beside those of missing memory
+ */
+struct fi_op {
+	const char	*name;
+	unsigned long	npages;
+	int		flags;
+	int		(*prepare)(struct fi *f);
+	int		(*run)(struct fi *f);
+	int		(*good)(struct fi *f);
+	const char	*classes;
+	enum dm_where	where;
+	int		err;
+};
+
+/**
+ * struct fi - an operation at work
+ * @op: what it is
+ * @index: minor of the device
+ * @fd: its file
+ * @b: the buffer
+ * @other: pages of somebody else that fill the device, or empty
+ * @child: a process that shares the buffer, or none
+ * @before: counters before the call
+ * @gen: generation of the content of @b
+ * @res: what the call left in the structure
+ * @why: reason of the last failure
+ */
+struct fi {
+	const struct fi_op *op;
+	int		index, fd;
+	struct dm_buf	b, other;
+	struct actor	child;
+	struct dm_stats	before;
+	unsigned int	gen;
+	struct hmm_dmirror_cmd res;
+	char		why[DM_MSG];
+};
+
+extern const struct fi_op fi_ops[];
+extern const int fi_nr_ops;
+
+/** fi_find() - the operation of a name, or NULL */
+const struct fi_op *fi_find(const char *name);
+
+/** fi_init() - get ready for @op. Return: 0 or a negative errno. */
+int fi_init(struct fi *f, const struct fi_op *op, int index);
+
+/** fi_fini() - free all that fi_init() and fi_prepare() made */
+void fi_fini(struct fi *f);
+
+/**
+ * fi_prepare() - the state the operation starts from, whatever was before
+ *
+ * Return: 0 or a negative errno, with @f->why.
+ */
+int fi_prepare(struct fi *f);
+
+/**
+ * fi_judge() - what must hold after a call, failed or not
+ * @f: the operation, with no failure armed any more
+ * @ret: what the call returned
+ * @touched: something was made to fail in it
+ * @content_first: look at the content before trying again, not after
+ *
+ * Device memory adds up, every page is in one place, every page of a request is
+ * accounted for, the answer is true, the content is right; and the same call
+ * then works.
+ *
+ * Return: 0, or a negative errno with @f->why.
+ */
+int fi_judge(struct fi *f, int ret, bool touched, bool content_first);
+
+#endif /* _SELFTESTS_FAULTS_OPS_H */

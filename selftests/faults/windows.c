@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The hands of the race tests: see windows.h. Owns the threads; no verdicts.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+#include <sys/mman.h>
+
+#include "modctl.h"
+#include "scene.h"
+#include "windows.h"
+
+static void *hand_main(void *arg)
+{
+	struct hand *h = arg;
+
+	for (;;) {
+		while (sem_wait(&h->go))
+			;
+		if (!h->fn)
+			return NULL;
+		h->ret = h->fn(h);
+		h->finished = true;
+		sem_post(&h->done);
+	}
+}
+
+int hand_init(struct hand *h, int index, struct dm_buf *b)
+{
+	memset(h, 0, sizeof(*h));
+	h->b = b;
+	h->fd = dm_open(index);
+	if (h->fd < 0)
+		return h->fd;
+	h->scratch = mmap(NULL, b->size, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	if (h->scratch == MAP_FAILED)
+		return -errno;
+	sem_init(&h->go, 0, 0);
+	sem_init(&h->done, 0, 0);
+	if (pthread_create(&h->thread, NULL, hand_main, h))
+		return -EAGAIN;
+	h->alive = true;
+	return 0;
+}
+
+void hand_start(struct hand *h, hand_fn fn)
+{
+	h->fn = fn;
+	h->finished = false;
+	h->running = true;
+	sem_post(&h->go);
+}
+
+int hand_wait(struct hand *h)
+{
+	struct timespec end;
+
+	if (!h->running)
+		return h->ret;
+	clock_gettime(CLOCK_REALTIME, &end);
+	end.tv_sec += 20;
+	while (sem_timedwait(&h->done, &end))
+		if (errno != EINTR)
+			return -ETIMEDOUT;
+	h->running = false;
+	return h->ret;
+}
+
+bool hand_stuck(struct hand *h)
+{
+	long long end = sc_now_ms() + WIN_LOOK_MS;
+
+	while (!h->finished && sc_now_ms() < end)
+		usleep(1000);
+	return !h->finished;
+}
+
+void hand_fini(struct hand *h)
+{
+	/* One that hangs is left behind. */
+	if (h->alive && hand_wait(h) != -ETIMEDOUT) {
+		h->fn = NULL;
+		sem_post(&h->go);
+		pthread_join(h->thread, NULL);
+	}
+	h->alive = false;
+	if (h->fd >= 0)
+		close(h->fd);
+	h->fd = -1;
+	if (h->scratch && h->scratch != MAP_FAILED)
+		munmap(h->scratch, h->b->size);
+	h->scratch = NULL;
+}
+
+int do_in(struct hand *h)
+{
+	return dm_to_dev(h->fd, h->b->ptr, h->b->npages, h->scratch, &h->res);
+}
+
+int do_out(struct hand *h)
+{
+	return dm_to_sys(h->fd, h->b->ptr, h->b->npages, &h->res);
+}
+
+int do_touch(struct hand *h)
+{
+	unsigned long i;
+
+	for (i = 0; i < h->b->npages; i++)
+		(void)*(volatile __u8 *)(h->b->ptr + i * DM_PAGE);
+	return 0;
+}
+
+int do_store(struct hand *h)
+{
+	dm_fill(h->b->ptr, h->b->npages, h->b->ptr, h->gen, DM_CPU);
+	return 0;
+}
+
+int do_release(struct hand *h)
+{
+	return dm_release(h->fd);
+}
+
+int do_dev_write(struct hand *h)
+{
+	int i, ret = -EBUSY;
+
+	dm_fill(h->scratch, h->b->npages, h->b->ptr, h->gen, DM_DEV);
+	for (i = 0; i < 10 && ret == -EBUSY; i++)
+		ret = dm_write(h->fd, h->b->ptr, h->b->npages, h->scratch, &h->res);
+	return ret;
+}
+
+int do_dev_read(struct hand *h)
+{
+	int i, ret = -EBUSY;
+
+	memset(h->scratch, 0xff, h->b->size);
+	for (i = 0; i < 10 && ret == -EBUSY; i++)
+		ret = dm_read(h->fd, h->b->ptr, h->b->npages, h->scratch, &h->res);
+	return ret;
+}
+
+int do_dontneed(struct hand *h)
+{
+	return madvise(h->b->ptr, h->b->size, MADV_DONTNEED) ? -errno : 0;
+}
+
+int do_munmap(struct hand *h)
+{
+	return munmap(h->b->ptr, h->b->size) ? -errno : 0;
+}
+
+int do_protect(struct hand *h)
+{
+	return mprotect(h->b->ptr, h->b->size, PROT_READ) ? -errno : 0;
+}
+
+int do_unbind(struct hand *h)
+{
+	return mc_bind(DM_PRIVATE0, false);
+}
