@@ -33,6 +33,7 @@ static int reload(const char *params)
 
 int dm_inject_begin(int level, const char *params)
 {
+	const char *more = getenv("DMIRROR_INJECT_PARAMS");
 	char all[sizeof(saved) + 512];
 
 	status = -EOPNOTSUPP;
@@ -40,7 +41,8 @@ int dm_inject_begin(int level, const char *params)
 	    !mc_have(MC_DEVMEM) || access("/dev/hmm_dmirror0", F_OK))
 		return status;
 	mc_params(saved, sizeof(saved));
-	snprintf(all, sizeof(all), "%s inject=%d %s", saved, level, params);
+	snprintf(all, sizeof(all), "%s inject=%d %s %s", saved, level, params,
+		 more ? more : "");
 	status = reload(all);
 	return status;
 }

@@ -23,7 +23,8 @@ struct dm_points {
 /**
  * dm_inject_begin() - load the driver afresh with fault injection
  * @level: 1 for the points, 2 also for sabotage
- * @params: more parameters, which win over those it was loaded with, or ""
+ * @params: more parameters, which win over those it was loaded with, or "";
+ *	those in $DMIRROR_INJECT_PARAMS win over all
  *
  * Return: 0; -EOPNOTSUPP when the driver under test is not ours or its file is
  * not at hand; or the negative errno of the step that failed.
