@@ -5,9 +5,10 @@
 #
 #   KDIR=<dir>     kernel headers or build tree to build the modules against
 #                  (default: those of the guest's kernel)
-#   KERNEL=<what>  the kernel to boot for check, check-compat and run: a Debian
-#                  suite (trixie), a kernel build tree, or a release that is
-#                  installed in the guest root
+#   KERNEL=<name>  the kernel to boot for check, check-compat and run: one of
+#                  debug, kcsan, 6.12, 6.1 (built on first use), a Debian suite
+#                  (forky), a release installed in the guest root, or a kernel
+#                  build tree
 #   TESTS="c c:t"  collections, or programs of collections, for check
 #   MODULE=<name>  hmm_dmirror or test_hmm, for check-compat
 #   TIME=<seconds> how long to soak; SEED=, THREADS=, LIMIT=<MiB> as well
@@ -24,6 +25,9 @@ KBUILD_VARS = $(filter-out KDIR=% KERNEL=% TESTS=% MODULE=% TIME=% SEED=% THREAD
 
 modules: ## build hmm_devmem.ko and hmm_dmirror.ko (KDIR=, W=1, C=1)
 	@tools/modules/build $(KBUILD_VARS)
+
+kernel: ## build one of the kernels of tools/vm/kernels (KERNEL=debug)
+	@tools/vm/kernel $(KERNEL)
 
 clean: ## remove what the other targets left in this tree
 	@tools/modules/clean
@@ -67,5 +71,5 @@ help: ## this list
 	@echo 'Variables:'
 	@sed -n '/^#   /,/^$$/s/^# //p' Makefile
 
-.PHONY: modules clean run check soak check-compat check-kernels check-config style \
-	unit load unload ci help
+.PHONY: modules kernel clean run check soak check-compat check-kernels \
+	check-config style unit load unload ci help

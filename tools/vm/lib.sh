@@ -48,6 +48,10 @@ guest_release()
 	printf '%s\n' "${path##*/vmlinuz-}"
 }
 
+# The line of kernels/list about one kernel, and the names of all.
+kernel_entry() { awk -v name="$1" '!/^#/ && $1 == name' "$VM_DIR/kernels/list"; }
+kernel_names() { awk '!/^#/ && NF { printf "%s ", $1 }' "$VM_DIR/kernels/list"; }
+
 # with_lock NAME COMMAND...: one at a time for each NAME in this cache.
 with_lock()
 {
