@@ -55,6 +55,13 @@ sub debug_locks {
 	return $text =~ /debug_locks:\s*(\d+)/ ? $1 : 1;
 }
 
+# The kernel's own data races say nothing about these modules.
+sub foreign_race {
+	my ($line) = @_;
+
+	return $line =~ /KCSAN: data-race/ && $line !~ /\[hmm_/;
+}
+
 # New records of the kernel log, as text lines.
 sub new_log {
 	my ($self) = @_;
@@ -125,7 +132,7 @@ sub check {
 	my @why;
 	my $counters = counters();
 	my @log = new_log($self);
-	my ($first) = grep { /$self->{bad}/ } @log;
+	my ($first) = grep { /$self->{bad}/ && !foreign_race($_) } @log;
 	my $new = taint() & ~$self->{taint};
 
 	push @why, "kernel log: $first" if defined $first;

@@ -173,8 +173,12 @@ bool dm_log_line_bad(const char *line)
 	static const char * const marks[] = {
 #include "splats.inc"
 	};
+	const char *race = strstr(line, "KCSAN: data-race");
 	unsigned int i;
 
+	/* The kernel's own data races say nothing about these modules. */
+	if (race && !strstr(race, "[hmm_"))
+		return false;
 	for (i = 0; i < ARRAY_SIZE(marks); i++) {
 		if (strstr(line, marks[i]))
 			return true;

@@ -33,8 +33,21 @@ not_the_next()
 	nested --no-load
 }
 
+# Lost memory is found at the end, and only by a kernel that looks for it.
+leaked_memory()
+{
+	nest bait_leak.sh
+	nested --no-load --kmemleak
+	red $? kmemleak:loaded 'objects, see kmemleak-loaded'
+}
+
 ktap_print_header
-ktap_set_plan 3
+ktap_set_plan 4
+if [ -e /sys/kernel/debug/kmemleak ]; then
+	ktap_test_result leaked_memory leaked_memory
+else
+	ktap_test_skip 'leaked_memory (no CONFIG_DEBUG_KMEMLEAK)'
+fi
 ktap_test_result log_line log_line
 ktap_test_result real_warning real_warning
 ktap_test_result not_the_next not_the_next
