@@ -36,6 +36,24 @@
 
 static struct kmem_cache *dmirror_leaf_cache;
 
+/* Lock a leaf to clear what it is told of, without waiting if that is not allowed. */
+static bool dmirror_leaf_lock_for(struct dmirror_leaf *leaf,
+				  const struct mmu_notifier_range *range)
+{
+	struct dmirror_client *client = leaf->client;
+
+	if (mmu_notifier_range_blockable(range)) {
+		dmirror_inject(client->dev, DMIRROR_INJECT_INVALIDATE);
+		mutex_lock(&leaf->lock);
+		return true;
+	}
+	dmirror_client_count(client, DMIRROR_STAT_INVALIDATIONS_NONBLOCK, 1);
+	if (mutex_trylock(&leaf->lock))
+		return true;
+	dmirror_client_count(client, DMIRROR_STAT_INVALIDATIONS_NONBLOCK_FAILED, 1);
+	return false;
+}
+
 static bool dmirror_leaf_invalidate(struct mmu_interval_notifier *notifier,
 				    const struct mmu_notifier_range *range,
 				    unsigned long cur_seq)
@@ -53,14 +71,8 @@ static bool dmirror_leaf_invalidate(struct mmu_interval_notifier *notifier,
 	if (dmirror_sabotage(dev, DMIRROR_SABOTAGE_INVALIDATE))
 		return true;
 
-	if (mmu_notifier_range_blockable(range)) {
-		dmirror_inject(dev, DMIRROR_INJECT_INVALIDATE);
-		mutex_lock(&leaf->lock);
-	} else if (!mutex_trylock(&leaf->lock)) {
-		dmirror_client_count(leaf->client,
-				     DMIRROR_STAT_INVALIDATIONS_NONBLOCK_FAILED, 1);
+	if (!dmirror_leaf_lock_for(leaf, range))
 		return false;
-	}
 
 	mmu_interval_set_seq(notifier, cur_seq);
 	n = dmirror_pt_clear(&leaf->pt, dmirror_leaf_index(start),

@@ -33,6 +33,7 @@ static const struct { unsigned int nr; const char *name; } numbers[] = {
 	{ 36, "evicted_pages" }, { 37, "evict_failed_pages" },
 	{ 38, "exclusive_taken_pages" }, { 39, "read_pages" },
 	{ 40, "write_pages" }, { 41, "leaves_pruned" },
+	{ 42, "invalidations_nonblock" },
 };
 
 DMD_FIXTURE(stats);

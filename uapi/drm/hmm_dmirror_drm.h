@@ -520,7 +520,9 @@ struct drm_hmm_dmirror_exclusive {
 	  "pages taken for exclusive access") \
 	X(READ_PAGES, read_pages, "pages the device read") \
 	X(WRITE_PAGES, write_pages, "pages the device wrote") \
-	X(LEAVES_PRUNED, leaves_pruned, "leaves dropped to save memory")
+	X(LEAVES_PRUNED, leaves_pruned, "leaves dropped to save memory") \
+	X(INVALIDATIONS_NONBLOCK, invalidations_nonblock, \
+	  "notifications that could not wait, served or refused")
 
 /* HMM_DMIRROR_STAT_*, and HMM_DMIRROR_NR_STATS */
 #define HMM_DMIRROR_STATS_ENUM(id, name, what) HMM_DMIRROR_STAT_##id,
