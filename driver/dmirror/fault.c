@@ -31,7 +31,8 @@
  * @range: what the core is asked
  * @need: DMIRROR_PTE_* bits wanted of every page
  * @nowait: do not wait for a userfaultfd handler
- * @deadline: when to give up, in jiffies
+ * @budget: how long to go on, in jiffies
+ * @deadline: when that ends, in jiffies
  * @pfns: the core's answers
  */
 struct dmirror_fault {
@@ -39,6 +40,7 @@ struct dmirror_fault {
 	struct hmm_range range;
 	u64 need;
 	bool nowait;
+	unsigned long budget;
 	unsigned long deadline;
 	unsigned long pfns[DMIRROR_LEAF_PAGES];
 };
@@ -123,10 +125,8 @@ static int dmirror_fault_install(struct dmirror_fault *f)
 
 static int dmirror_fault_ask(struct dmirror_fault *f)
 {
-	unsigned long budget = msecs_to_jiffies(DMIRROR_RETRY_MS);
-
-	return f->nowait ? compat_hmm_range_fault_locked(&f->range, budget) :
-			   compat_hmm_range_fault(&f->range, budget);
+	return f->nowait ? compat_hmm_range_fault_locked(&f->range, f->budget) :
+			   compat_hmm_range_fault(&f->range, f->budget);
 }
 
 /* Ask the core until the answer can be installed. */
@@ -207,6 +207,12 @@ static int dmirror_fault_break_cow(struct dmirror_fault *f, unsigned long start,
 	return ret;
 }
 
+static void dmirror_fault_set_budget(struct dmirror_fault *f, unsigned int ms)
+{
+	f->budget = msecs_to_jiffies(ms);
+	f->deadline = jiffies + f->budget;
+}
+
 static struct dmirror_fault *dmirror_fault_new(struct dmirror_leaf *leaf, u64 need,
 					       unsigned int flags)
 {
@@ -219,7 +225,7 @@ static struct dmirror_fault *dmirror_fault_new(struct dmirror_leaf *leaf, u64 ne
 	f->leaf = leaf;
 	f->need = need;
 	f->nowait = flags & DMIRROR_FAULT_NOWAIT;
-	f->deadline = jiffies + msecs_to_jiffies(DMIRROR_RETRY_MS);
+	dmirror_fault_set_budget(f, DMIRROR_RETRY_MS);
 	f->range = (struct hmm_range) {
 		.notifier = &leaf->notifier,
 		.hmm_pfns = f->pfns,
@@ -239,6 +245,9 @@ int dmirror_fault_window(struct dmirror_client *client, struct dmirror_leaf *lea
 			      (write ? DMIRROR_PTE_WRITE : 0), flags);
 	if (!f)
 		return -ENOMEM;
+
+	if (end - start > PAGE_SIZE)
+		dmirror_fault_set_budget(f, DMIRROR_RETRY_WINDOW_MS);
 
 	trace_dmirror_fault_begin(dev->id, start, end, write);
 	ret = dmirror_fault_range(f, start, end, dev->vram.owner);

@@ -34,7 +34,8 @@
  * told not to.
  * Return: 0; -EFAULT for a hole or a page that cannot be read, by the kernel
  * included (memfd_secret()); -EPERM for a write where the process may not write;
- * -EBUSY when outrun by invalidations; -EINTR when being killed; -ENOMEM; -ENODEV.
+ * -EBUSY when outrun by invalidations, of a window sooner than of one page; -EINTR
+ * when being killed; -ENOMEM; -ENODEV.
  */
 int dmirror_fault_window(struct dmirror_client *client, struct dmirror_leaf *leaf,
 			 unsigned long start, unsigned long end, unsigned int flags);

@@ -53,6 +53,9 @@ struct hmm_devmem;
 /* How long an operation may be outrun by invalidations before -EBUSY. */
 #define DMIRROR_RETRY_MS	1000
 
+/* Likewise for more than one page at a time: fewer may have a better chance. */
+#define DMIRROR_RETRY_WINDOW_MS	64
+
 /**
  * enum dmirror_kind - what the device memory is made of
  * @DMIRROR_PRIVATE: the CPU cannot reach it; a CPU access migrates it back

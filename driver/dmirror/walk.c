@@ -113,7 +113,8 @@ static unsigned int dmirror_walk_fault_flags(const struct dmirror_walk *w)
 
 /*
  * Fault the window that begins at the page of w->addr. If it cannot be had whole,
- * try less, so that all pages before the first impossible one get done.
+ * try less: all pages before the first impossible one get done, and a window of
+ * more memory than the process may have at a time does not chase its own pages.
  */
 static int dmirror_walk_fault_span(struct dmirror_walk *w, struct dmirror_leaf *leaf)
 {
@@ -129,7 +130,8 @@ static int dmirror_walk_fault_span(struct dmirror_walk *w, struct dmirror_leaf *
 		end = min(end, start + ((unsigned long)w->span << PAGE_SHIFT));
 		ret = dmirror_fault_window(w->client, leaf, start, end,
 					   dmirror_walk_fault_flags(w));
-		if ((ret != -EFAULT && ret != -EPERM) || w->span == 1)
+		if ((ret != -EFAULT && ret != -EPERM && ret != -EBUSY) ||
+		    w->span == 1)
 			break;
 		w->span = min(w->span, dmirror_leaf_count(start, end)) / 2 ? : 1;
 	}
