@@ -266,6 +266,23 @@ int dm_zram_off(struct dm_zram *z)
 	return ret;
 }
 
+int dm_zswap(bool on)
+{
+	const char *const file = "/sys/module/zswap/parameters/enabled";
+	/* The default may be a module that the guest does not have. */
+	const char *const packer = "/sys/module/zswap/parameters/compressor";
+	char was[8];
+	int ret;
+
+	ret = dm_read_file(file, was, sizeof(was));
+	if (ret < 0)
+		return ret == -ENOENT ? -ENODEV : ret;
+	ret = on ? dm_write_file(file, "Y") : dm_write_file(file, "N");
+	if (ret && on && !dm_write_file(packer, "lz4"))
+		ret = dm_write_file(file, "Y");
+	return ret ? ret : was[0] == 'Y';
+}
+
 /*
  * Moving a page to where it is moves nothing, but first the kernel puts on its
  * lists what each processor keeps for later, and only from there is swapped.

@@ -155,6 +155,15 @@ int dm_swap_stop(const struct dm_zram *z);
 int dm_zram_off(struct dm_zram *z);
 
 /**
+ * dm_zswap() - compress pages in memory before they reach a swap device
+ * @on: or not
+ *
+ * Return: what it was before, 0 or 1, or a negative errno (-ENODEV: this
+ * kernel has no zswap).
+ */
+int dm_zswap(bool on);
+
+/**
  * dm_swap_out() - push a populated anonymous range out to swap
  * @addr: start of the range
  * @npages: pages

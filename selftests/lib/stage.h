@@ -8,6 +8,8 @@
 #ifndef _SELFTESTS_LIB_STAGE_H
 #define _SELFTESTS_LIB_STAGE_H
 
+#include <sys/utsname.h>
+
 #include "dm_harness.h"
 #include "scene.h"
 
@@ -34,6 +36,18 @@ static inline __s64 stage_delta(struct dm_ctx *dm, const char *name)
 	if (!dm->counters || dm_stats_read(dm->index, &now))
 		return 0;
 	return dm_stat_delta(&dm->start, &now, name);
+}
+
+/* Kernels from 6.19 on move a 2 MiB page to a device and back as a whole. */
+static inline bool thp_moves_whole(void)
+{
+	unsigned int major = 0, minor = 0;
+	struct utsname u;
+
+	uname(&u);
+	if (sscanf(u.release, "%u.%u", &major, &minor) != 2)
+		return false;
+	return major > 6 || (major == 6 && minor >= 19);
 }
 
 /*

@@ -6,8 +6,6 @@
 #ifndef _SELFTESTS_THP_THP_H
 #define _SELFTESTS_THP_THP_H
 
-#include <sys/utsname.h>
-
 #include "stage.h"
 #include "vm_util.h"
 
@@ -16,18 +14,6 @@
 #endif
 
 #define NPAGES	DM_2M_PAGES
-
-/* Kernels from 6.19 on move a 2 MiB page to a device and back as a whole. */
-static inline bool thp_moves_whole(void)
-{
-	unsigned int major = 0, minor = 0;
-	struct utsname u;
-
-	uname(&u);
-	if (sscanf(u.release, "%u.%u", &major, &minor) != 2)
-		return false;
-	return major > 6 || (major == 6 && minor >= 19);
-}
 
 /* Is this 2 MiB of system memory mapped by one entry? */
 static inline bool thp_is_huge(void *addr)
