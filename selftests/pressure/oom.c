@@ -1,0 +1,385 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A group runs out of memory while its processes have pages on the device. The
+ * victim dies, or is at least relieved of its memory: device pages are freed by
+ * somebody who may not wait for the driver. Nobody else loses anything.
+ */
+#include <pthread.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+
+#include "pressure.h"
+
+#ifndef __NR_pidfd_open
+#define __NR_pidfd_open		434
+#endif
+#ifndef __NR_process_mrelease
+#define __NR_process_mrelease	448
+#endif
+#ifndef __NR_pidfd_getfd
+#define __NR_pidfd_getfd	438
+#endif
+
+#define LIMIT	(8UL << 20)
+#define NPAGES	512UL			/* of the victim on the device, 2 MiB */
+#define MINE	64UL			/* of the test itself */
+
+FIXTURE(oom)
+{
+	struct dm_ctx	dm;
+	struct dm_cg	cg;		/* of the victims */
+	struct dm_buf	mine;		/* a bystander's pages, on the device */
+	struct dm_buf	b;		/* the victim's: same place in both */
+	struct sc_sync	ready;
+	int		*fd;		/* shared: the victim's descriptor */
+};
+
+DM_VARIANTS(oom);
+
+FIXTURE_SETUP(oom)
+{
+	dm_setup(_metadata, &self->dm, variant->index, variant->peer);
+	if (_metadata->exit_code)
+		return;
+	ASSERT_EQ(0, dm_cg_create(&self->cg, "victims"));
+	ASSERT_EQ(0, dm_cg_write(&self->cg, "memory.swap.max", "0"));
+	ASSERT_EQ(0, dm_cg_write(&self->cg, "memory.max", "8M"));
+	ASSERT_EQ(0, sc_sync_init(&self->ready));
+	self->fd = mmap(NULL, DM_PAGE, PROT_READ | PROT_WRITE,
+			MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, self->fd);
+	ASSERT_EQ(0, dm_buf_anon(&self->mine, MINE, DM_BUF_SMALL));
+	ASSERT_EQ(0, dm_buf_anon(&self->b, NPAGES, DM_BUF_SMALL));
+	dm_fill(self->mine.ptr, MINE, self->mine.ptr, 7, DM_CPU);
+	ASSERT_TO_DEV(self->dm.fd, &self->mine, 7, DM_CPU);
+	dm_restart(&self->dm);
+}
+
+FIXTURE_TEARDOWN(oom)
+{
+	struct dm_buf *mine = &self->mine;
+
+	/* The bystander has lost nothing, and the device works. */
+	EXPECT_ALL(self->dm.fd, mine->ptr, MINE, DM_ON_DEV);
+	EXPECT_EQ(0, stage_delta(&self->dm, "vram_resident_pages"));
+	EXPECT_EQ(0, dm_read(self->dm.fd, mine->ptr, MINE, mine->mirror, NULL));
+	EXPECT_TAGS(mine->mirror, MINE, mine->ptr, 7, DM_CPU);
+	EXPECT_TAGS(mine->ptr, MINE, mine->ptr, 7, DM_CPU);
+	sc_sync_fini(&self->ready);
+	dm_buf_free(&self->b);
+	dm_buf_free(mine);
+	EXPECT_EQ(0, dm_cg_destroy(&self->cg));
+	dm_teardown(_metadata, &self->dm);
+}
+
+/* In a child: enter the group, have pages on the device, mapped by it. */
+static int become_victim(struct dm_cg *cg, int index, struct dm_buf *b)
+{
+	int fd;
+
+	if (dm_cg_enter(cg))
+		_exit(3);
+	fd = dm_open(index);
+	if (fd < 0)
+		_exit(4);
+	dm_fill(b->ptr, b->npages, b->ptr, 3, DM_CHILD);
+	if (dm_to_dev(fd, b->ptr, b->npages, b->mirror, NULL) ||
+	    dm_all(fd, b->ptr, b->npages, DM_ON_DEV, NULL))
+		_exit(5);
+	return fd;
+}
+
+/* More than the group may have; is killed for it. */
+static void eat(void)
+{
+	__u8 *p = mmap(NULL, 2 * LIMIT, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	size_t i;
+
+	madvise(p, 2 * LIMIT, MADV_NOHUGEPAGE);
+	for (i = 0; i < 2 * LIMIT; i += DM_PAGE)
+		p[i] = 1;
+	_exit(6);
+}
+
+static __u64 kills(struct dm_cg *cg)
+{
+	__u64 val = 0;
+
+	dm_cg_key(cg, "memory.events", "oom_kill", &val);
+	return val;
+}
+
+/* It dies of a CPU access; all its device pages are free right after. */
+TEST_F(oom, killed_with_pages_there)
+{
+	pid_t pid = fork();
+
+	ASSERT_GE(pid, 0);
+	if (!pid) {
+		become_victim(&self->cg, self->dm.index, &self->b);
+		eat();
+	}
+	EXPECT_EQ(128 + SIGKILL, sc_reap(pid));
+	EXPECT_EQ(1, kills(&self->cg));
+	EXPECT_MOVED_MIN(&self->dm, "in_moved_pages", NPAGES);
+	EXPECT_MOVED(&self->dm, "vram_resident_pages", 0);
+}
+
+/* In a child: have the device make pages for a large hole, one page in @step. */
+static void migrate_holes(struct dm_cg *cg, int index, struct dm_buf *big,
+			  unsigned long step)
+{
+	struct hmm_dmirror_cmd res;
+	unsigned long i;
+	int fd;
+
+	if (dm_cg_enter(cg))
+		_exit(3);
+	fd = dm_open(index);
+	if (fd < 0)
+		_exit(4);
+	for (i = 0; step && i < big->npages; i += step)
+		big->ptr[i * DM_PAGE] = 1;
+	if (dm_to_dev(fd, big->ptr, big->npages, big->mirror, &res) != -ENOENT)
+		_exit(5);
+	/* The answer is true: all the others are still holes. */
+	if (res.cpages != dm_count(fd, big->ptr, big->npages, DM_ON_DEV) ||
+	    big->npages - res.cpages !=
+	    dm_count(fd, big->ptr, big->npages, DM_NOWHERE))
+		_exit(6);
+	_exit(res.cpages * DM_PAGE <= LIMIT ? 0 : 7);
+}
+
+/*
+ * The device makes pages for holes, and they are charged: it is the request to
+ * migrate that runs out of memory, with the process's locks held.
+ */
+TEST_F(oom, killed_in_migration)
+{
+	struct dm_buf big;
+	pid_t pid;
+
+	ASSERT_EQ(0, dm_buf_anon(&big, 4 * LIMIT / DM_PAGE, DM_BUF_SMALL));
+	memset(big.mirror, 0xee, big.size);
+	pid = fork();
+	ASSERT_GE(pid, 0);
+	/* With a page in it a hole is filled page by page. */
+	if (!pid)
+		migrate_holes(&self->cg, self->dm.index, &big, DM_2M_PAGES);
+	EXPECT_EQ(128 + SIGKILL, sc_reap(pid));
+	EXPECT_LE(1, kills(&self->cg));
+	EXPECT_MOVED(&self->dm, "vram_resident_pages", 0);
+	EXPECT_CLASSES(&self->dm, "in", big.npages);
+	dm_buf_free(&big);
+}
+
+/* Nobody is killed for 2 MiB at a time: what cannot be charged is not moved. */
+TEST_F(oom, no_charge_for_large_holes)
+{
+	struct dm_buf big;
+	pid_t pid;
+
+	if (self->dm.coherent)
+		SKIP(return, "coherent memory has no large holes");
+	if (!thp_moves_whole())
+		SKIP(return, "this kernel has no large holes");
+	ASSERT_EQ(0, dm_buf_anon(&big, 4 * LIMIT / DM_PAGE, DM_BUF_SMALL));
+	memset(big.mirror, 0xee, big.size);
+	pid = fork();
+	ASSERT_GE(pid, 0);
+	if (!pid)
+		migrate_holes(&self->cg, self->dm.index, &big, 0);
+	EXPECT_EQ(0, sc_reap(pid));
+	EXPECT_EQ(0, kills(&self->cg));
+	EXPECT_MOVED(&self->dm, "vram_resident_pages", 0);
+	EXPECT_CLASSES(&self->dm, "in", big.npages);
+	dm_buf_free(&big);
+}
+
+/* One goes, all go: the group is one victim. */
+TEST_F(oom, whole_group)
+{
+	pid_t idle, pid;
+
+	ASSERT_EQ(0, dm_cg_write(&self->cg, "memory.oom.group", "1"));
+	idle = fork();
+	ASSERT_GE(idle, 0);
+	if (!idle) {
+		become_victim(&self->cg, self->dm.index, &self->b);
+		sc_post(&self->ready);
+		for (;;)
+			pause();
+	}
+	ASSERT_EQ(0, sc_wait(&self->ready));
+	EXPECT_MOVED(&self->dm, "vram_resident_pages", NPAGES);
+	pid = fork();
+	ASSERT_GE(pid, 0);
+	if (!pid) {
+		become_victim(&self->cg, self->dm.index, &self->b);
+		eat();
+	}
+	EXPECT_EQ(128 + SIGKILL, sc_reap(pid));
+	EXPECT_EQ(128 + SIGKILL, sc_reap(idle));
+	EXPECT_LE(2, kills(&self->cg));
+	EXPECT_MOVED(&self->dm, "vram_resident_pages", 0);
+}
+
+/* Its exit is watched: what kills it stops it just before it lets its memory go. */
+static void watch_exit(struct __test_metadata *_metadata, pid_t pid)
+{
+	ASSERT_EQ(0, ptrace(PTRACE_SEIZE, pid, 0, PTRACE_O_TRACEEXIT));
+}
+
+static void wait_for_exit_stop(struct __test_metadata *_metadata, pid_t pid)
+{
+	int status;
+
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	ASSERT_TRUE(WIFSTOPPED(status));
+	ASSERT_EQ(SIGTRAP | PTRACE_EVENT_EXIT << 8, status >> 8);
+}
+
+/*
+ * The victim cannot exit, so the reaper takes its memory from it: through the
+ * notifier that may not wait, and with it the device's pages.
+ */
+TEST_F(oom, reaped_while_it_cannot_exit)
+{
+	long long end;
+	pid_t pid;
+
+	pid = fork();
+	ASSERT_GE(pid, 0);
+	if (!pid) {
+		become_victim(&self->cg, self->dm.index, &self->b);
+		sc_post(&self->ready);
+		sleep(1);
+		eat();
+	}
+	ASSERT_EQ(0, sc_wait(&self->ready));
+	watch_exit(_metadata, pid);
+	EXPECT_MOVED(&self->dm, "vram_resident_pages", NPAGES);
+	EXPECT_MOVED(&self->dm, "invalidations_nonblock", 0);
+	wait_for_exit_stop(_metadata, pid);
+	EXPECT_EQ(1, kills(&self->cg));
+
+	/* The reaper comes two seconds later. */
+	end = sc_now_ms() + 1000LL * dm_timeout(5);
+	while (stage_delta(&self->dm, "vram_resident_pages") &&
+	       sc_now_ms() < end)
+		usleep(10000);
+	EXPECT_MOVED(&self->dm, "vram_resident_pages", 0);
+	EXPECT_MOVED_MIN(&self->dm, "invalidations_nonblock", 1);
+	ASSERT_EQ(0, ptrace(PTRACE_CONT, pid, 0, 0));
+	EXPECT_EQ(128 + SIGKILL, sc_reap(pid));
+}
+
+/* Somebody with the victim's file, who lets the device read all the time. */
+struct reader {
+	int fd;
+	struct dm_buf *b;
+	unsigned long rounds;
+	int end;		/* what it ended with: errno, or 1 for wrong bytes */
+};
+
+/* The first word of each page: the device is to be busy, not this. */
+static bool looks_right(struct dm_buf *b)
+{
+	unsigned long i;
+
+	for (i = 0; i < b->npages; i++) {
+		if (*(__u64 *)(b->mirror + i * DM_PAGE) !=
+		    dm_tag(b->ptr + i * DM_PAGE, 3, DM_CHILD, 0))
+			return false;
+	}
+	return true;
+}
+
+static void *keep_reading(void *arg)
+{
+	struct reader *r = arg;
+	struct dm_buf *b = r->b;
+
+	while (!r->end) {
+		r->end = dm_read(r->fd, b->ptr, b->npages, b->mirror, NULL);
+		if (!r->end && !looks_right(b))
+			r->end = 1;
+		__atomic_add_fetch(&r->rounds, 1, __ATOMIC_RELAXED);
+	}
+	return NULL;
+}
+
+/* process_mrelease() until it has got everything. Returns refusals, or errno. */
+static int release_all(int pidfd)
+{
+	int ret, refused = 0;
+
+	do {
+		ret = syscall(__NR_process_mrelease, pidfd, 0) ? -errno : 0;
+		refused += ret == -EAGAIN;
+	} while (ret == -EAGAIN && refused < 1000000);
+	return ret ? ret : refused;
+}
+
+/* One victim, which cannot exit, is relieved of its memory. Returns refusals. */
+static int release_one(struct __test_metadata *_metadata, struct dm_ctx *dm,
+		       pid_t pid, int victim_fd, struct dm_buf *b)
+{
+	struct reader r = { .b = b };
+	int pidfd, refused;
+	pthread_t t;
+
+	pidfd = syscall(__NR_pidfd_open, pid, 0);
+	EXPECT_GE(pidfd, 0);
+	r.fd = syscall(__NR_pidfd_getfd, pidfd, victim_fd, 0);
+	EXPECT_GE(r.fd, 0);
+	watch_exit(_metadata, pid);
+	EXPECT_EQ(0, kill(pid, SIGKILL));
+	wait_for_exit_stop(_metadata, pid);
+	EXPECT_EQ(0, pthread_create(&t, NULL, keep_reading, &r));
+	while (__atomic_load_n(&r.rounds, __ATOMIC_RELAXED) < 3)
+		usleep(100);
+	refused = release_all(pidfd);
+	/* What is gone is said to be gone: no zeros, no other page. */
+	EXPECT_EQ(0, pthread_join(t, NULL));
+	EXPECT_EQ(-EFAULT, r.end);
+	EXPECT_MOVED(dm, "vram_resident_pages", 0);
+	EXPECT_EQ(0, close(r.fd));
+	close(pidfd);
+	EXPECT_EQ(0, ptrace(PTRACE_CONT, pid, 0, 0));
+	EXPECT_EQ(128 + SIGKILL, sc_reap(pid));
+	return refused;
+}
+
+/*
+ * Released by hand, the same way, while the device reads the victim's pages:
+ * sooner or later the driver has to refuse, the caller is told to come again,
+ * and the device never reads anything but the truth.
+ */
+TEST_F(oom, released_under_device_access)
+{
+	int round, refused = 0;
+	pid_t pid;
+
+	for (round = 0; round < 60 && !refused; round++) {
+		pid = fork();
+		ASSERT_GE(pid, 0);
+		if (!pid) {
+			*self->fd = become_victim(&self->cg, self->dm.index,
+						  &self->b);
+			sc_post(&self->ready);
+			for (;;)
+				pause();
+		}
+		ASSERT_EQ(0, sc_wait(&self->ready));
+		refused = release_one(_metadata, &self->dm, pid, *self->fd,
+				      &self->b);
+		ASSERT_LE(0, refused);
+	}
+	EXPECT_LT(0, refused);
+	EXPECT_MOVED_MIN(&self->dm, "invalidations_nonblock", round);
+	EXPECT_MOVED_MIN(&self->dm, "invalidations_nonblock_failed", refused);
+}
+
+TEST_HARNESS_MAIN
