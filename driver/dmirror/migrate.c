@@ -481,7 +481,6 @@ static int dmirror_migrate_out_locked(struct dmirror_migrate *m,
 static void dmirror_migrate_out_count(struct dmirror_migrate *m, int reason,
 				      unsigned long start)
 {
-
 	trace_dmirror_migrate_out_end(m->dev->id, start, m->tried, reason,
 				      m->moved, m->tried - m->moved);
 	dmirror_migrate_count(m, DMIRROR_STAT_MIGRATE_OUT_PAGES, m->moved);

@@ -229,6 +229,7 @@ static int dmirror_walk_window(struct dmirror_walk *w, unsigned long stop)
 
 int dmirror_walk_to(struct dmirror_walk *w, unsigned long stop)
 {
+	unsigned long end;
 	int ret = 0;
 
 	w->stalls = 0;
@@ -236,8 +237,8 @@ int dmirror_walk_to(struct dmirror_walk *w, unsigned long stop)
 	while (!ret && w->addr < stop && !w->ended) {
 		if (!(w->addr & (DMIRROR_LEAF_SIZE - 1)))
 			w->span = DMIRROR_LEAF_PAGES;
-		ret = dmirror_walk_window(w, dmirror_policy_window_end(w->addr, stop,
-							 DMIRROR_WALK_WINDOW));
+		end = dmirror_policy_window_end(w->addr, stop, DMIRROR_WALK_WINDOW);
+		ret = dmirror_walk_window(w, end);
 	}
 	return ret;
 }
