@@ -5,6 +5,7 @@
  *   stats	levels and counters, one "name: value" line each, pages
  *   blocks	the device memory: one line per 2 MiB block that is not free
  *   inject, sabotage	see inject.c
+ *   queues	queues of jobs that were used: one line each
  *
  * Locks: vram->lock, to read levels that belong together at one moment.
  */
@@ -12,6 +13,7 @@
 #include <linux/seq_file.h>
 
 #include "debugfs.h"
+#include "engine.h"
 #include "types.h"
 
 static struct dentry *dmirror_debugfs_root;
@@ -64,6 +66,13 @@ static int blocks_show(struct seq_file *m, void *unused)
 }
 DEFINE_SHOW_ATTRIBUTE(blocks);
 
+static int queues_show(struct seq_file *m, void *unused)
+{
+	dmirror_engines_show(m->private, m);
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(queues);
+
 void dmirror_debugfs_add(struct dmirror_device *dev)
 {
 	char name[12];
@@ -73,6 +82,7 @@ void dmirror_debugfs_add(struct dmirror_device *dev)
 	debugfs_create_file("stats", 0400, dev->debugfs, dev, &stats_fops);
 	debugfs_create_file("blocks", 0400, dev->debugfs, dev, &blocks_fops);
 	dmirror_inject_debugfs_add(dev, dev->debugfs);
+	debugfs_create_file("queues", 0400, dev->debugfs, dev, &queues_fops);
 }
 
 void dmirror_debugfs_del(struct dmirror_device *dev)

@@ -11,6 +11,7 @@
 #include <linux/slab.h>
 
 #include "device.h"
+#include "engine.h"
 
 static DEFINE_MUTEX(dmirror_table_lock);
 /* Bound devices by number, protected by dmirror_table_lock. */
@@ -40,6 +41,7 @@ static void dmirror_device_release(struct kref *ref)
 {
 	struct dmirror_device *dev = container_of(ref, struct dmirror_device, ref);
 
+	dmirror_engines_destroy(dev);
 	dmirror_stats_fini(&dev->stats);
 	kfree(dev);
 }

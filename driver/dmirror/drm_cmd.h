@@ -100,4 +100,29 @@ int dmirror_drm_stats(struct drm_device *drm, void *data, struct drm_file *file)
  */
 int dmirror_drm_inject(struct drm_device *drm, void *data, struct drm_file *file);
 
+/**
+ * dmirror_drm_submit() - DRM_IOCTL_HMM_DMIRROR_SUBMIT
+ * @drm: the DRM device
+ * @data: struct drm_hmm_dmirror_submit
+ * @file: the open file
+ *
+ * Return: 0; -EINVAL; -E2BIG; -EFAULT for an array that cannot be read; -ENOENT
+ * for a queue or sync object; -ENOSPC; -EBUSY; -ENOMEM; -EINTR; -ENODEV. Nothing
+ * was queued then.
+ */
+int dmirror_drm_submit(struct drm_device *drm, void *data,
+		       struct drm_file *file);
+
+/**
+ * dmirror_drm_wait() - DRM_IOCTL_HMM_DMIRROR_WAIT
+ * @drm: the DRM device
+ * @data: struct drm_hmm_dmirror_wait
+ * @file: the open file
+ *
+ * Return: 0; -EINVAL; -ENOENT for a queue or number; -ETIME; -ENODEV;
+ * -ERESTARTSYS.
+ */
+int dmirror_drm_wait(struct drm_device *drm, void *data,
+		     struct drm_file *file);
+
 #endif /* DMIRROR_DRM_CMD_H */

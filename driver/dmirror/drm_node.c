@@ -3,7 +3,7 @@
  * Render nodes.
  *
  * Owns the DRM device and the open file; the commands are in the other drm_*.c,
- * one function each, and what they do is in ops.c.
+ * one function each, and what they do is in ops.c and queue.c.
  *
  * The DRM device holds the device object, and a file holds the DRM device: all
  * of it outlasts the binding for as long as there are open files. After that
@@ -27,6 +27,7 @@
 #include "device.h"
 #include "drm_cmd.h"
 #include "drm_node.h"
+#include "queue.h"
 
 /**
  * struct dmirror_drm - the DRM side of a device
@@ -42,16 +43,25 @@ static int dmirror_drm_open(struct drm_device *drm, struct drm_file *file)
 {
 	struct dmirror_drm *ddrm = container_of(drm, struct dmirror_drm, drm);
 	struct dmirror_client *client = dmirror_client_open(ddrm->dev);
+	int ret;
 
 	if (IS_ERR(client))
 		return PTR_ERR(client) == -EINTR ? -ERESTARTSYS : PTR_ERR(client);
+	ret = dmirror_queues_open(client);
+	if (ret) {
+		dmirror_client_close(client);
+		return ret;
+	}
 	file->driver_priv = client;
 	return 0;
 }
 
 static void dmirror_drm_postclose(struct drm_device *drm, struct drm_file *file)
 {
-	dmirror_client_close(dmirror_drm_client(file));
+	struct dmirror_client *client = dmirror_drm_client(file);
+
+	dmirror_queues_close(client);
+	dmirror_client_close(client);
 }
 
 /* A file serves the process that opened it, whoever holds it now. */
@@ -90,6 +100,12 @@ static void dmirror_drm_fdinfo(struct drm_printer *p, struct drm_file *file)
 
 	drm_printf(p, "drm-total-vram:\t%llu KiB\n", used / SZ_1K);
 	drm_printf(p, "drm-resident-vram:\t%llu KiB\n", used / SZ_1K);
+	drm_printf(p, "drm-engine-compute:\t%llu ns\n",
+		   dmirror_queue_busy_ns(client, DMIRROR_ENGINE_COMPUTE));
+	drm_printf(p, "drm-engine-copy:\t%llu ns\n",
+		   dmirror_queue_busy_ns(client, DMIRROR_ENGINE_COPY));
+	drm_printf(p, "drm-engine-capacity-compute:\t%u\n", client->dev->engines->nr);
+	drm_printf(p, "drm-engine-capacity-copy:\t%u\n", client->dev->engines->nr);
 	drm_printf(p, DMIRROR_NAME "-device:\t%u\n", client->dev->id);
 	drm_printf(p, DMIRROR_NAME "-limit-vram:\t%llu KiB\n", limit / SZ_1K);
 }
@@ -128,10 +144,14 @@ static const struct drm_ioctl_desc dmirror_drm_ioctls[] = {
 			  DRM_RENDER_ALLOW),
 	DRM_IOCTL_DEF_DRV(HMM_DMIRROR_INJECT, dmirror_drm_inject,
 			  DRM_RENDER_ALLOW),
+	DRM_IOCTL_DEF_DRV(HMM_DMIRROR_SUBMIT, dmirror_drm_submit,
+			  DRM_RENDER_ALLOW),
+	DRM_IOCTL_DEF_DRV(HMM_DMIRROR_WAIT, dmirror_drm_wait,
+			  DRM_RENDER_ALLOW),
 };
 
 static const struct drm_driver dmirror_drm_driver = {
-	.driver_features = DRIVER_RENDER,
+	.driver_features = DRIVER_RENDER | DRIVER_SYNCOBJ,
 	.open = dmirror_drm_open,
 	.postclose = dmirror_drm_postclose,
 	.ioctls = dmirror_drm_ioctls,

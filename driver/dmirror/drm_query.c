@@ -16,6 +16,7 @@
 #include "drm_cmd.h"
 #include "inject.h"
 #include "ops.h"
+#include "queue.h"
 
 /* Pages in one QUERY. */
 #define DMIRROR_QUERY_PAGES	BIT(18)
@@ -81,6 +82,21 @@ int dmirror_drm_get_param(struct drm_device *drm, void *data,
 		return 0;
 	case HMM_DMIRROR_PARAM_NR_STATS:
 		args->value = DMIRROR_NR_STATS;
+		return 0;
+	case HMM_DMIRROR_PARAM_QUEUES:
+		args->value = DMIRROR_QUEUES;
+		return 0;
+	case HMM_DMIRROR_PARAM_JOBS_PER_SUBMIT:
+		args->value = DMIRROR_JOBS_PER_SUBMIT;
+		return 0;
+	case HMM_DMIRROR_PARAM_JOBS_QUEUED:
+		args->value = DMIRROR_JOBS_QUEUED;
+		return 0;
+	case HMM_DMIRROR_PARAM_JOB_TIMEOUT_MS:
+		args->value = dev->engines->timeout_ms;
+		return 0;
+	case HMM_DMIRROR_PARAM_SYNCS_PER_SUBMIT:
+		args->value = DMIRROR_SYNCS_PER_SUBMIT;
 		return 0;
 	default:
 		return -EINVAL;

@@ -23,6 +23,7 @@
 #include "debugfs.h"
 #include "device.h"
 #include "drm_node.h"
+#include "engine.h"
 #include "evict.h"
 #include "hmm_devmem.h"
 #include "hmm_version.h"
@@ -69,6 +70,16 @@ static char *inject_arm;
 module_param(inject_arm, charp, 0444);
 MODULE_PARM_DESC(inject_arm,
 		 "points to arm from the start, as pool:nth=3,fail;copy:... (default none)");
+
+static unsigned int engines = 4;
+module_param(engines, uint, 0444);
+MODULE_PARM_DESC(engines,
+		 "how many queues of a device run jobs at once, 1 to 64 (default 4)");
+
+static unsigned int job_timeout_ms = 10000;
+module_param(job_timeout_ms, uint, 0444);
+MODULE_PARM_DESC(job_timeout_ms,
+		 "longest time a job may run, in ms, 10 to 3600000 (default 10000)");
 
 static struct platform_device *dmirror_pdevs[DMIRROR_MAX_DEVICES];
 static int dmirror_probe_error;
@@ -147,7 +158,9 @@ static int dmirror_probe_device(struct platform_device *pdev)
 	if (!dev)
 		return -ENOMEM;
 
-	ret = dmirror_probe_memory(dev);
+	ret = dmirror_engines_create(dev, engines, job_timeout_ms);
+	if (!ret)
+		ret = dmirror_probe_memory(dev);
 	if (ret)
 		goto out_put;
 	dmirror_device_publish(dev);
@@ -191,6 +204,7 @@ static void dmirror_remove(struct platform_device *pdev)
 	dmirror_device_withdraw(dev);
 	dmirror_debugfs_del(dev);
 	dmirror_vram_kill(&dev->vram);
+	dmirror_engines_kill(dev);
 	dmirror_vram_fini(dev);
 	dmirror_device_put(dev);
 }
@@ -242,6 +256,14 @@ static bool dmirror_params_ok(void)
 	if (!is_power_of_2(fault_around_kb) ||
 	    fault_around_kb < PAGE_SIZE / SZ_1K || fault_around_kb > 2048) {
 		pr_err(DMIRROR_NAME ": fault_around_kb must be a power of two from one page to 2048\n");
+		return false;
+	}
+	if (!engines || engines > 64) {
+		pr_err(DMIRROR_NAME ": engines must be a number from 1 to 64\n");
+		return false;
+	}
+	if (job_timeout_ms < 10 || job_timeout_ms > 3600000) {
+		pr_err(DMIRROR_NAME ": job_timeout_ms must be a number from 10 to 3600000\n");
 		return false;
 	}
 	if (!spm_addr_dev0 != !spm_addr_dev1) {
@@ -371,6 +393,7 @@ static void __exit dmirror_exit(void)
 	platform_driver_unregister(&dmirror_driver);
 	dmirror_debugfs_module_exit();
 	dmirror_chardev_module_exit();
+	dmirror_engines_module_exit();
 	dmirror_mirror_module_exit();
 	dmirror_inject_module_exit();
 }

@@ -243,6 +243,11 @@ static void dmirror_mirror_prune(struct dmirror_client *client)
 	 */
 	if (!down_write_trylock(&client->ops))
 		return;
+	/* Pinning is an operation, so it cannot happen between here and the end. */
+	if (atomic_read(&client->pins)) {
+		up_write(&client->ops);
+		return;
+	}
 	dmirror_mirror_drop(client, false);
 	if (atomic_read(&client->nr_leaves) > DMIRROR_MAX_LEAVES / 2)
 		dmirror_mirror_drop(client, true);
@@ -286,6 +291,21 @@ int dmirror_mirror_relax(struct dmirror_client *client)
 		down_read(&client->ops);
 	}
 	return 0;
+}
+
+int dmirror_mirror_pin(struct dmirror_client *client)
+{
+	lockdep_assert_held_read(&client->ops);
+
+	if (atomic_read(&client->nr_leaves) > 2 * READ_ONCE(client->prune_at))
+		return -EBUSY;
+	atomic_inc(&client->pins);
+	return 0;
+}
+
+void dmirror_mirror_unpin(struct dmirror_client *client)
+{
+	atomic_dec(&client->pins);
 }
 
 /*

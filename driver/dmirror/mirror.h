@@ -68,11 +68,31 @@ void dmirror_mirror_exit(struct dmirror_client *client);
 int dmirror_mirror_relax(struct dmirror_client *client);
 
 /**
- * dmirror_leaf_find() - the leaf of an address, if there is one
+ * dmirror_mirror_pin() - keep all leaves for a while
  * @client: the client, inside an operation
+ *
+ * Until dmirror_mirror_unpin() leaves may be looked up outside of operations and
+ * used without waiting for those who drop leaves.
+ *
+ * Return: 0, or -EBUSY when there are too many leaves.
+ */
+int dmirror_mirror_pin(struct dmirror_client *client);
+
+/**
+ * dmirror_mirror_unpin() - end of dmirror_mirror_pin()
+ * @client: the client
+ *
+ * Context: any.
+ */
+void dmirror_mirror_unpin(struct dmirror_client *client);
+
+/**
+ * dmirror_leaf_find() - the leaf of an address, if there is one
+ * @client: the client, inside an operation or pinned
  * @addr: any address
  *
- * Return: the leaf, valid until the operation ends or relaxes, or NULL.
+ * Return: the leaf, valid until the operation ends or relaxes or the client is
+ * unpinned, or NULL.
  */
 struct dmirror_leaf *dmirror_leaf_find(struct dmirror_client *client,
 				       unsigned long addr);

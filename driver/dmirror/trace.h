@@ -10,10 +10,27 @@
 #if !defined(DMIRROR_TRACE_H) || defined(TRACE_HEADER_MULTI_READ)
 #define DMIRROR_TRACE_H
 
+#include <linux/kconfig.h>
 #include <linux/tracepoint.h>
+
+#if IS_ENABLED(CONFIG_DRM)
+#include <drm/hmm_dmirror_drm.h>
+#endif
 
 #ifndef DMIRROR_TRACE_ENUMS
 #define DMIRROR_TRACE_ENUMS
+/**
+ * struct dmirror_submission_id - the name of a submission on its device
+ * @file: number of the file
+ * @queue: number of the queue
+ * @seqno: number in the queue
+ */
+struct dmirror_submission_id {
+	u32 file;
+	u32 queue;
+	u64 seqno;
+};
+
 /* Why pages move. */
 enum dmirror_reason {
 	DMIRROR_REASON_REQUEST,		/* asked for through a front end */
@@ -127,6 +144,89 @@ DEFINE_EVENT(dmirror_migrate, dmirror_evict_end,
 	TP_PROTO(unsigned int dev, unsigned long start, unsigned long npages,
 		 int reason, unsigned long moved, unsigned long failed),
 	TP_ARGS(dev, start, npages, reason, moved, failed));
+
+#if IS_ENABLED(CONFIG_DRM)
+#define dmirror_show_job_op(op) \
+	__print_symbolic(op, \
+		{ HMM_DMIRROR_JOB_NOP, "nop" }, \
+		{ HMM_DMIRROR_JOB_FILL, "fill" }, \
+		{ HMM_DMIRROR_JOB_COPY, "copy" }, \
+		{ HMM_DMIRROR_JOB_CHECKSUM, "checksum" }, \
+		{ HMM_DMIRROR_JOB_COMPARE, "compare" }, \
+		{ HMM_DMIRROR_JOB_ATOMIC_ADD32, "atomic_add32" }, \
+		{ HMM_DMIRROR_JOB_ATOMIC_ADD64, "atomic_add64" }, \
+		{ HMM_DMIRROR_JOB_CHASE, "chase" })
+
+/*
+ * The two of a job pair up by dev, file, queue, seqno and index: tasks take turns
+ * with a job. A job that was not run has neither.
+ */
+TRACE_EVENT(dmirror_job_begin,
+	TP_PROTO(unsigned int dev, const struct dmirror_submission_id *id,
+		 unsigned int index, const struct drm_hmm_dmirror_job *job),
+	TP_ARGS(dev, id, index, job),
+	TP_STRUCT__entry(
+		__field(unsigned int, dev)
+		__field(u32, file)
+		__field(u32, queue)
+		__field(u64, seqno)
+		__field(unsigned int, index)
+		__field(u32, op)
+		__field(u64, dst)
+		__field(u64, src)
+		__field(u64, length)
+		__field(u64, count)
+	),
+	TP_fast_assign(
+		__entry->dev = dev;
+		__entry->file = id->file;
+		__entry->queue = id->queue;
+		__entry->seqno = id->seqno;
+		__entry->index = index;
+		__entry->op = job->op;
+		__entry->dst = job->dst;
+		__entry->src = job->src;
+		__entry->length = job->length;
+		__entry->count = job->count;
+	),
+	TP_printk("dev=%u file=%u queue=%u seqno=%llu index=%u op=%s dst=0x%llx src=0x%llx length=%llu count=%llu",
+		  __entry->dev, __entry->file, __entry->queue, __entry->seqno,
+		  __entry->index, dmirror_show_job_op(__entry->op), __entry->dst,
+		  __entry->src, __entry->length, __entry->count)
+);
+
+/* status: 0 or a negative errno */
+TRACE_EVENT(dmirror_job_end,
+	TP_PROTO(unsigned int dev, const struct dmirror_submission_id *id,
+		 unsigned int index, const struct drm_hmm_dmirror_job *job,
+		 const struct drm_hmm_dmirror_result *res),
+	TP_ARGS(dev, id, index, job, res),
+	TP_STRUCT__entry(
+		__field(unsigned int, dev)
+		__field(u32, file)
+		__field(u32, queue)
+		__field(u64, seqno)
+		__field(unsigned int, index)
+		__field(u32, op)
+		__field(s32, status)
+		__field(u64, done)
+	),
+	TP_fast_assign(
+		__entry->dev = dev;
+		__entry->file = id->file;
+		__entry->queue = id->queue;
+		__entry->seqno = id->seqno;
+		__entry->index = index;
+		__entry->op = job->op;
+		__entry->status = res->status;
+		__entry->done = res->done;
+	),
+	TP_printk("dev=%u file=%u queue=%u seqno=%llu index=%u op=%s status=%d done=%llu",
+		  __entry->dev, __entry->file, __entry->queue, __entry->seqno,
+		  __entry->index, dmirror_show_job_op(__entry->op), __entry->status,
+		  __entry->done)
+);
+#endif
 
 #endif /* DMIRROR_TRACE_H */
 

@@ -17,6 +17,7 @@
  *				inside reclaim and under folio locks; nothing
  *				is allocated and nothing of user space is
  *				touched under it
+ *   queue->lock		spinlock: what jobs are queued
  *   vram->lock			spinlock, interrupts off: pages are freed under
  *				page table locks and, coherent ones, from
  *				softirqs
@@ -43,6 +44,8 @@
 
 struct dentry;
 struct dmirror_account;
+struct dmirror_engines;
+struct dmirror_queues;
 struct drm_device;
 struct hmm_devmem;
 
@@ -126,6 +129,7 @@ struct dmirror_vram {
  * @drm: DRM device, valid while bound; NULL on kernels without DRM. It has a
  *	reference to this device, not the other way round
  * @debugfs: directory, NULL when there is none
+ * @engines: what does jobs
  * @clients: open files
  */
 struct dmirror_device {
@@ -139,6 +143,7 @@ struct dmirror_device {
 	struct device *node;
 	struct drm_device *drm;
 	struct dentry *debugfs;
+	struct dmirror_engines *engines;
 	atomic_t clients;
 };
 
@@ -153,6 +158,8 @@ struct dmirror_device {
  * @nr_leaves: how many
  * @prune_at: with more leaves than this it is worth looking for some to drop;
  *	changes under @ops for writing
+ * @pins: who may look at leaves without @ops; while there is one none is dropped
+ * @queues: of jobs, or NULL
  * @fail_alloc: bit 0 set: fail the next destination allocation (once)
  * @stats: its own share of the counters
  */
@@ -165,6 +172,8 @@ struct dmirror_client {
 	struct xarray leaves;
 	atomic_t nr_leaves;
 	int prune_at;
+	atomic_t pins;
+	struct dmirror_queues *queues;
 	unsigned long fail_alloc;
 	struct dmirror_file_stats stats;
 };

@@ -167,6 +167,8 @@ static int dmirror_walk_fault_atomic(struct dmirror_walk *w, struct dmirror_leaf
 	if (ret == -EOPNOTSUPP || ret == -EINVAL || ret == -EPERM) {
 		w->plain = start;
 		ret = 0;
+	} else if (!ret) {
+		w->exclusive = true;
 	}
 	return ret;
 }
@@ -186,6 +188,15 @@ static bool dmirror_walk_stalled(struct dmirror_walk *w, bool touched)
 	if (w->stalls++)
 		w->span = w->span / 2 ? : 1;
 	return w->stalls > DMIRROR_MAX_STALLS && time_after(jiffies, w->deadline);
+}
+
+static int dmirror_walk_stopped(const struct dmirror_walk *w)
+{
+	int ret = w->stop ? READ_ONCE(*w->stop) : 0;
+
+	if (!ret && w->limit && time_after(jiffies, w->limit))
+		ret = -ETIME;
+	return ret;
 }
 
 static struct dmirror_leaf *dmirror_walk_leaf(struct dmirror_walk *w)
@@ -208,7 +219,7 @@ static int dmirror_walk_window(struct dmirror_walk *w, unsigned long stop)
 	if (IS_ERR(leaf))
 		return PTR_ERR(leaf);
 	for (;;) {
-		ret = w->stop ? READ_ONCE(*w->stop) : 0;
+		ret = dmirror_walk_stopped(w);
 		if (ret)
 			return ret;
 		touched = dmirror_walk_touch(w, leaf, stop);

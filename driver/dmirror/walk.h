@@ -50,9 +50,11 @@ typedef size_t (*dmirror_touch_fn)(struct dmirror_walk *w, void *mem, size_t len
  * @touch: what to do with the bytes
  * @priv: for @touch
  * @stop: where a negative errno appears when the walk has to end, or NULL
+ * @limit: when the walk has taken too long, in jiffies; 0 for never
  * @faults: (out) stops for faults; one that continues straight after the
  *	previous one is the same stop
  * @ended: (out) @touch ended it
+ * @exclusive: (out) a page was taken away from the CPU for it
  * @span: private: pages to fault at a time; shrinks to find the page that cannot be
  * @faulted: private: where the last fault ended
  * @plain: private: ATOMIC: this page cannot be had exclusively
@@ -67,8 +69,10 @@ struct dmirror_walk {
 	dmirror_touch_fn touch;
 	void *priv;
 	const int *stop;
+	unsigned long limit;
 	u64 faults;
 	bool ended;
+	bool exclusive;
 
 	unsigned int span;
 	unsigned long faulted;
@@ -79,8 +83,7 @@ struct dmirror_walk {
 
 /**
  * dmirror_walk_begin() - get ready
- * @w: zero but for what the caller sets: @client, @flags, @addr, @end, @touch, @priv
- *	and @stop
+ * @w: zero but for what the caller sets: the fields before @faults
  */
 void dmirror_walk_begin(struct dmirror_walk *w);
 
@@ -98,7 +101,7 @@ void dmirror_walk_begin(struct dmirror_walk *w);
  * Context: process context, no locks. Does not let go of leaves: between two calls
  * of a long operation the caller relaxes.
  * Return: 0; -EFAULT for a page that cannot be accessed; -EPERM for one that cannot
- * be written; what @w->stop says; -EBUSY, -EINTR, -ENOMEM, -ENODEV as
+ * be written; what @w->stop says; -ETIME past @w->limit; -EBUSY, -EINTR, -ENOMEM, -ENODEV as
  * dmirror_fault_window().
  */
 int dmirror_walk_to(struct dmirror_walk *w, unsigned long stop);

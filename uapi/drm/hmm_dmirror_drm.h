@@ -24,7 +24,7 @@
  *   ENOENT   no such queue, sequence number, sync object, device or point
  *   EBUSY    outrun by changes of the address space for longer than the retry
  *            budget, or pages that somebody holds on to; trying again may help
- *   ENOSPC   a limit of this file is reached: jobs that wait
+ *   ENOSPC   a limit of this file is reached: jobs that wait, events nobody reads
  *   ETIME    the time given has passed
  *   EOPNOTSUPP  the kernel, or this kind of memory, cannot do it
  *   ECANCELED   a job was not run: its queue was reset, or is being closed
@@ -198,11 +198,15 @@ struct drm_hmm_dmirror_advise {
 #define HMM_DMIRROR_JOB_NOP		0
 #define HMM_DMIRROR_JOB_FILL		1 /* @dst, @length: the 8 bytes of @value over and over */
 #define HMM_DMIRROR_JOB_COPY		2 /* @dst, @src, @length; may not overlap */
-#define HMM_DMIRROR_JOB_CHECKSUM	3 /* @src, @length: CRC32C, begun with @value */
+#define HMM_DMIRROR_JOB_CHECKSUM	3 /* @src, @length: CRC32C, begun with @value (*) */
 #define HMM_DMIRROR_JOB_COMPARE		4 /* @dst, @src, @length */
 #define HMM_DMIRROR_JOB_ATOMIC_ADD32	5 /* @dst, 4-byte aligned: add @value, @count times */
 #define HMM_DMIRROR_JOB_ATOMIC_ADD64	6 /* @dst, 8-byte aligned: likewise */
 #define HMM_DMIRROR_JOB_CHASE		7 /* @src: follow @count pointers of 8 bytes each */
+/*
+ * (*) As it is, so that one job can go on where another ended. The usual checksum
+ * begins with 0xffffffff and is inverted at the end.
+ */
 
 /**
  * struct drm_hmm_dmirror_job - one thing for the device to do
@@ -237,7 +241,7 @@ struct drm_hmm_dmirror_job {
  * @access: (out) HMM_DMIRROR_ACCESS_*: what failed at @fault_addr
  * @fault_addr: (out) page of the first access that was not possible, else 0
  * @done: (out) bytes of FILL, COPY, CHECKSUM and COMPARE, or operations of the
- *	others, that were completed
+ *	others, that were completed; of COMPARE those before the first difference
  * @value: (out) CHECKSUM: the CRC32C; COMPARE: offset of the first byte that
  *	differs, or the length; ATOMIC_ADD*: the value before the last addition;
  *	CHASE: the last pointer
@@ -270,7 +274,7 @@ struct drm_hmm_dmirror_result {
  * struct drm_hmm_dmirror_submit - hand jobs to a queue
  * @jobs: (in) array of struct drm_hmm_dmirror_job
  * @results: (in) array of struct drm_hmm_dmirror_result, one for each job, written
- *	as the jobs end; 0 if not wanted
+ *	as the jobs end, RESIDENT: when all have ended; 0 if not wanted
  * @nr_jobs: (in) how many, at least 1
  * @queue: (in) number of one of the file's queues, or QUEUE_RESIDENT
  * @flags: (in) HMM_DMIRROR_SUBMIT_*
@@ -279,8 +283,10 @@ struct drm_hmm_dmirror_result {
  *	jobs have ended and @results is written; 8-byte aligned; 0 for none
  * @fence_value: (in) the value; 0 without @fence_addr
  * @user_data: (in) handed back in the event
- * @in_syncs: (in) array of __u32 sync object handles to wait for; RESIDENT only
- * @out_syncs: (in) likewise, to signal at the end
+ * @in_syncs: (in) array of __u32 sync object handles to wait for; RESIDENT only.
+ *	ENOENT for one that nobody is going to signal
+ * @out_syncs: (in) likewise, to signal when the jobs have ended, which may be
+ *	before @results is written
  * @nr_in_syncs: (in) how many
  * @nr_out_syncs: (in) how many
  * @seqno: (out) what to WAIT for on this queue; numbers of a queue count up from 1
@@ -289,7 +295,8 @@ struct drm_hmm_dmirror_result {
  * the same time. The first job of a submission that fails ends it: those after it
  * are -ECANCELED. Results, the fence and the event then follow as usual, and the
  * queue goes on with the next submission; but a job that exceeds the time limit
- * resets its queue, which cancels all that wait in it.
+ * resets its queue, which cancels all that wait in it. Results or a fence that
+ * cannot be written change nothing but the status that WAIT and the event report.
  *
  * Jobs do not wait for a userfaultfd handler: an access that would is a fault.
  */
@@ -522,7 +529,13 @@ struct drm_hmm_dmirror_exclusive {
 	X(WRITE_PAGES, write_pages, "pages the device wrote") \
 	X(LEAVES_PRUNED, leaves_pruned, "leaves dropped to save memory") \
 	X(INVALIDATIONS_NONBLOCK, invalidations_nonblock, \
-	  "notifications that could not wait, served or refused")
+	  "notifications that could not wait, served or refused") \
+	X(JOBS_OK, jobs_ok, "jobs that ended well") \
+	X(JOBS_FAILED, jobs_failed, "jobs that could not be done") \
+	X(JOBS_CANCELED, jobs_canceled, "jobs that were not run, or not to their end") \
+	X(JOBS_TIMED_OUT, jobs_timed_out, "jobs that ran too long") \
+	X(JOB_BYTES, job_bytes, "bytes of ranges that jobs worked on") \
+	X(QUEUE_RESETS, queue_resets, "queues reset because of a job that ran too long")
 
 /* HMM_DMIRROR_STAT_*, and HMM_DMIRROR_NR_STATS */
 #define HMM_DMIRROR_STATS_ENUM(id, name, what) HMM_DMIRROR_STAT_##id,

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Engines: see engine.h.
+ *
+ * Owns the work queues and the list of what feeds them. Jobs that may fault and
+ * jobs that a dma_fence depends on have work queues of their own: the former wait
+ * for memory, for locks of processes and for eviction, and freeing memory may wait
+ * for a fence.
+ *
+ * Locks: engines->lock, then queue->lock.
+ */
+#include <linux/seq_file.h>
+#include <linux/slab.h>
+
+#include "engine.h"
+#include "fence.h"
+#include "queue.h"
+
+static struct workqueue_struct *dmirror_engines_wq(struct dmirror_device *dev,
+						   const char *what, unsigned int flags)
+{
+	return alloc_workqueue(DMIRROR_NAME "%u-%s", WQ_UNBOUND | flags,
+			       dev->engines->nr, dev->id, what);
+}
+
+int dmirror_engines_create(struct dmirror_device *dev, unsigned int nr,
+			   unsigned int timeout_ms)
+{
+	struct dmirror_engines *engines = kzalloc(sizeof(*engines), GFP_KERNEL);
+
+	if (!engines)
+		return -ENOMEM;
+	mutex_init(&engines->lock);
+	INIT_LIST_HEAD(&engines->sets);
+	engines->nr = nr;
+	engines->timeout_ms = timeout_ms;
+	dev->engines = engines;
+
+	engines->wq[DMIRROR_ENGINE_COMPUTE] = dmirror_engines_wq(dev, "compute", 0);
+	engines->wq[DMIRROR_ENGINE_COPY] = dmirror_engines_wq(dev, "copy",
+							      WQ_MEM_RECLAIM);
+	if (engines->wq[DMIRROR_ENGINE_COMPUTE] && engines->wq[DMIRROR_ENGINE_COPY])
+		return 0;
+	dmirror_engines_destroy(dev);
+	return -ENOMEM;
+}
+
+void dmirror_engines_destroy(struct dmirror_device *dev)
+{
+	unsigned int i;
+
+	if (!dev->engines)
+		return;
+	for (i = 0; i < DMIRROR_NR_ENGINES; i++)
+		if (dev->engines->wq[i])
+			destroy_workqueue(dev->engines->wq[i]);
+	mutex_destroy(&dev->engines->lock);
+	kfree(dev->engines);
+	dev->engines = NULL;
+}
+
+void dmirror_engines_kill(struct dmirror_device *dev)
+{
+	struct dmirror_engines *engines = dev->engines;
+	struct dmirror_queues *set;
+	unsigned int i;
+
+	mutex_lock(&engines->lock);
+	list_for_each_entry(set, &engines->sets, link) {
+		for (i = 0; i < ARRAY_SIZE(set->queue); i++)
+			dmirror_queue_stop(&set->queue[i], -ENODEV);
+		wake_up_all(&set->wait);
+	}
+	mutex_unlock(&engines->lock);
+}
+
+static void dmirror_engines_show_queue(struct dmirror_queue *q, struct seq_file *m)
+{
+	u64 submitted, completed;
+	u32 resets;
+
+	spin_lock(&q->lock);
+	submitted = q->submitted;
+	completed = q->completed;
+	resets = q->resets;
+	spin_unlock(&q->lock);
+	if (submitted)
+		seq_printf(m, "file %u queue %u: submitted %llu completed %llu resets %u\n",
+			   q->set->id, q->index, submitted, completed, resets);
+}
+
+void dmirror_engines_show(struct dmirror_device *dev, struct seq_file *m)
+{
+	struct dmirror_engines *engines = dev->engines;
+	struct dmirror_queues *set;
+	unsigned int i;
+
+	mutex_lock(&engines->lock);
+	list_for_each_entry(set, &engines->sets, link)
+		for (i = 0; i < ARRAY_SIZE(set->queue); i++)
+			dmirror_engines_show_queue(&set->queue[i], m);
+	mutex_unlock(&engines->lock);
+}
+
+void dmirror_engines_module_exit(void)
+{
+	dmirror_fence_module_exit();
+}
