@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Atomic additions of the device: against the CPU and against another device, on
+ * the same words and on their neighbours, wherever the page is and while it moves.
+ * Not one is lost.
+ */
+#include <pthread.h>
+#include <stdatomic.h>
+#include "jobs.h"
+
+#define CPUS		2
+#define CPU_ADDS	300000
+#define DEV_ADDS	300000
+#define DEV_JOBS	16
+
+FIXTURE(jobs) {
+	struct dm_ctx dm;
+	int drm, peer;
+};
+
+DM_VARIANTS(jobs);
+
+FIXTURE_SETUP(jobs)
+{
+	self->peer = -1;
+	DMD_SETUP(&self->dm, &self->drm, variant->index, variant->peer);
+	self->peer = dmd_open(variant->peer);
+	ASSERT_LE(0, self->peer);
+}
+
+FIXTURE_TEARDOWN(jobs)
+{
+	if (self->peer >= 0)
+		close(self->peer);
+	dmd_teardown(_metadata, &self->dm, self->drm);
+}
+
+/*
+ * Words all sides add to: 32 and 64 bits in one page, and words only the CPU adds
+ * to right beside them.
+ */
+struct words {
+	_Atomic __u32 a32, own32;
+	_Atomic __u64 a64, own64;
+};
+
+struct adder {
+	pthread_t thread;
+	struct words *w;
+	int fd;			/* of a device, or -1 */
+	__u32 queue;
+	int err;
+	__u64 own;
+};
+
+static void *cpu_adds(void *arg)
+{
+	struct adder *a = arg;
+	int i;
+
+	for (i = 0; i < CPU_ADDS; i++) {
+		atomic_fetch_add(&a->w->a32, 1);
+		atomic_fetch_add(&a->w->a64, 1ULL << 32);
+		a->w->own64++;
+		if (i % 1000 == 0)
+			usleep(100);
+	}
+	return NULL;
+}
+
+static void *dev_adds(void *arg)
+{
+	struct adder *a = arg;
+	job_t jobs[2];
+	int i;
+
+	for (i = 0; i < DEV_JOBS && !a->err; i++) {
+		jobs[0] = job_add32(&a->w->a32, 3, DEV_ADDS / DEV_JOBS);
+		jobs[1] = job_add64(&a->w->a64, 5, DEV_ADDS / DEV_JOBS);
+		a->err = job_run(a->fd, a->queue, jobs, 2, NULL);
+	}
+	return NULL;
+}
+
+/* Two CPU threads, and two queues of each device, at once. */
+static int everybody(struct words *w, int drm, int peer)
+{
+	struct adder a[CPUS + 4];
+	unsigned int i, n = CPUS + 4;
+	int ret = 0;
+
+	memset(w, 0, sizeof(*w));
+	for (i = 0; i < n; i++) {
+		a[i] = (struct adder){ .w = w, .fd = -1 };
+		if (i >= CPUS) {
+			a[i].fd = i % 2 ? drm : peer;
+			a[i].queue = i / 2 % 2;
+		}
+		ret = pthread_create(&a[i].thread, NULL,
+				     a[i].fd < 0 ? cpu_adds : dev_adds, &a[i]);
+		if (ret)
+			return -ret;
+	}
+	for (i = 0; i < n; i++) {
+		pthread_join(a[i].thread, NULL);
+		if (a[i].err)
+			ret = a[i].err;
+	}
+	return ret;
+}
+
+#define EXPECT_SUMS(w) do {						\
+	EXPECT_EQ((__u32)(CPUS * CPU_ADDS + 4 * 3 * DEV_ADDS), (w)->a32); \
+	EXPECT_EQ(((__u64)CPUS * CPU_ADDS << 32) + 4ULL * 5 * DEV_ADDS,	\
+		  (w)->a64);						\
+	EXPECT_EQ(CPUS * CPU_ADDS, (w)->own64);				\
+} while (0)
+
+TEST_F_TIMEOUT(jobs, anonymous, 240)
+{
+	struct words *w;
+	struct dm_buf b;
+
+	ASSERT_EQ(0, dm_buf_anon(&b, 1, DM_BUF_SMALL));
+	w = (struct words *)(b.ptr + 64);
+	ASSERT_EQ(0, everybody(w, self->drm, self->peer));
+	EXPECT_SUMS(w);
+	dm_buf_free(&b);
+}
+
+/* Memory that cannot be taken exclusively. */
+TEST_F_TIMEOUT(jobs, shared, 240)
+{
+	struct words *w;
+	struct dm_buf b;
+
+	ASSERT_EQ(0, dm_buf_map(&b, 1, PROT_READ | PROT_WRITE,
+				MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+	w = (struct words *)(b.ptr + 128);
+	ASSERT_EQ(0, everybody(w, self->drm, self->peer));
+	EXPECT_SUMS(w);
+	dm_buf_free(&b);
+}
+
+struct mover {
+	pthread_t thread;
+	struct dm_buf *b;
+	int drm, peer;
+	_Atomic int stop, moves;
+};
+
+static void *moves(void *arg)
+{
+	struct mover *m = arg;
+
+	while (!m->stop) {
+		m->moves += !dmd_to_vram(m->drm, m->b->ptr, DM_PAGE);
+		usleep(1000);
+		m->moves += !dmd_to_vram(m->peer, m->b->ptr, DM_PAGE);
+		usleep(1000);
+	}
+	return NULL;
+}
+
+/* The page goes to one device, the other, and home, all the time. */
+TEST_F_TIMEOUT(jobs, on_the_move, 240)
+{
+	struct mover m = { .drm = self->drm, .peer = self->peer };
+	struct words *w;
+	struct dm_buf b;
+
+	ASSERT_EQ(0, dm_buf_anon(&b, 1, DM_BUF_SMALL));
+	w = (struct words *)b.ptr;
+	memset(w, 0, sizeof(*w));
+	m.b = &b;
+	ASSERT_EQ(0, pthread_create(&m.thread, NULL, moves, &m));
+	EXPECT_EQ(0, everybody(w, self->drm, self->peer));
+	m.stop = 1;
+	pthread_join(m.thread, NULL);
+	EXPECT_LT(0, m.moves);
+	EXPECT_SUMS(w);
+	dm_buf_free(&b);
+}
+
+/* In memory of its own the device adds in place. */
+TEST_F(jobs, in_device_memory)
+{
+	struct dm_buf b;
+	res_t res;
+
+	ASSERT_EQ(0, dm_buf_anon(&b, 1, DM_BUF_SMALL));
+	*(__u64 *)(b.ptr + 8) = 7;
+	ASSERT_EQ(0, dmd_to_vram(self->drm, b.ptr, b.size));
+	ASSERT_EQ(0, job_run1(self->drm, job_add64((__u64 *)(b.ptr + 8), 10, 1000), &res));
+	EXPECT_EQ(1000, res.done);
+	EXPECT_EQ(7 + 999 * 10, res.value);
+	EXPECT_ALL(self->dm.fd, b.ptr, 1, DM_ON_DEV);
+	EXPECT_MOVED(&self->dm, "exclusive_taken_pages", 0);
+	EXPECT_EQ(7 + 10000, *(__u64 *)(b.ptr + 8));
+	dm_buf_free(&b);
+}
+
+/* Small ones wrap, and stay in their four bytes. */
+TEST_F(jobs, wrap)
+{
+	struct dm_buf b;
+	__u32 *w;
+	res_t res;
+
+	ASSERT_EQ(0, dm_buf_anon(&b, 1, DM_BUF_SMALL));
+	w = (__u32 *)b.ptr;
+	w[0] = 1;
+	w[1] = ~0U;
+	w[2] = 2;
+	ASSERT_EQ(0, job_run1(self->drm, job_add32(&w[1], 2, 1), &res));
+	EXPECT_EQ(~0U, res.value);
+	EXPECT_EQ(1, w[0]);
+	EXPECT_EQ(1, w[1]);
+	EXPECT_EQ(2, w[2]);
+	ASSERT_EQ(0, job_run1(self->drm, job_add32(&w[1], ~0U, 1), &res));
+	EXPECT_EQ(1, res.value);
+	EXPECT_EQ(0, w[1]);
+	EXPECT_EQ(2, w[2]);
+	dm_buf_free(&b);
+}
+
+/* System memory is taken away from the CPU for the moment, and only for that. */
+TEST_F(jobs, exclusive_for_the_moment)
+{
+	struct dm_page page;
+	struct dm_buf b;
+
+	if (!dmd_has(self->drm, HMM_DMIRROR_FEATURE_EXCLUSIVE))
+		SKIP(return, "no exclusive access here");
+	ASSERT_EQ(0, dm_buf_anon(&b, 1, DM_BUF_SMALL));
+	*(__u64 *)b.ptr = 1;
+	ASSERT_EQ(0, job_run1(self->drm, job_add64((__u64 *)b.ptr, 1, 5000), NULL));
+	ASSERT_EQ(0, dm_pages(self->dm.fd, b.ptr, 1, &page));
+	if (page.where == DM_SYS)
+		EXPECT_MOVED_MIN(&self->dm, "exclusive_taken_pages", 1);
+	else
+		EXPECT_EQ(DM_ON_DEV, page.where);
+	EXPECT_EQ(5001, *(__u64 *)b.ptr);
+	dm_buf_free(&b);
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,435 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The end of things while jobs run: of processes in every way they have, of their
+ * memory, of the device, of the time a job has. All of it is over within moments,
+ * and who has nothing to do with it goes on.
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include "fences.h"
+#include "modctl.h"
+
+#define SOON_MS	8000
+
+FIXTURE(life) {
+	struct dm_ctx dm;
+	int drm;
+	char params[512];
+	bool reloaded;
+};
+
+FIXTURE_SETUP(life)
+{
+	DMD_SETUP(&self->dm, &self->drm, DM_PRIVATE0, DM_PRIVATE1);
+	mc_params(self->params, sizeof(self->params));
+}
+
+FIXTURE_TEARDOWN(life)
+{
+	if (self->reloaded) {
+		if (self->drm >= 0)
+			close(self->drm);
+		self->drm = -1;
+		EXPECT_EQ(0, mc_down(false));
+		EXPECT_EQ(0, mc_up(self->params));
+		/* Counters are those of the new module. */
+		dm_restart(&self->dm);
+	}
+	dmd_teardown(_metadata, &self->dm, self->drm);
+}
+
+/* Keeps all queues of a file busy, and more waiting behind that. */
+static int keep_busy(int fd, struct dm_buf *b)
+{
+	job_t job;
+	int q, i, ret = 0;
+
+	for (q = 0; q < 4 && !ret; q++) {
+		job = q % 2 ? job_endless((__u64 *)(b->ptr + q * DM_PAGE)) :
+			      job_fill(b->ptr + DM_2M * (q + 1), DM_2M, q);
+		for (i = 0; i < 40 && !ret; i++)
+			ret = dmd_submit(fd, q, &job, 1, NULL, NULL);
+	}
+	return ret;
+}
+
+/* Wait until as many files are open as at the start of the test. */
+static bool alone(struct dm_ctx *dm, int ms)
+{
+	long long end = sc_now_ms() + ms;
+
+	while (dm_stat_now(dm->index, "clients") != dm_stat(&dm->start, "clients") + 2) {
+		if (sc_now_ms() > end)
+			return false;
+		usleep(10000);
+	}
+	return true;
+}
+
+/* What the others still can do. */
+#define EXPECT_WORKS() do {						\
+	__u64 word_ = 0;						\
+									\
+	EXPECT_EQ(0, job_run1(self->drm, job_fill(&word_, 8, 99), NULL));	\
+	EXPECT_EQ(99, word_);						\
+} while (0)
+
+/* A child with busy queues, that ends as @how says. Returns its status. */
+static int child_ends(struct sc_sync *ready, const char *how)
+{
+	struct dm_buf b;
+	pid_t pid = fork();
+	int fd;
+
+	if (pid) {
+		int ret = pid < 0 ? -errno : sc_wait(ready);
+
+		/* Also at a moment that is not right at the beginning. */
+		usleep(30000);
+		if (!ret && !strcmp(how, "kill"))
+			kill(pid, SIGKILL);
+		return ret ? ret : sc_reap(pid);
+	}
+	fd = dmd_open(DM_PRIVATE0);
+	if (fd < 0 || dm_buf_anon(&b, 8 * DM_2M_PAGES, DM_BUF_SMALL) || keep_busy(fd, &b))
+		_exit(9);
+	sc_post(ready);
+	if (!strcmp(how, "exit"))
+		_exit(0);
+	if (!strcmp(how, "exec") || !strcmp(how, "exec-keep")) {
+		fcntl(fd, F_SETFD, how[4] ? 0 : FD_CLOEXEC);
+		execlp("sleep", "sleep", "0.3", NULL);
+		_exit(8);
+	}
+	if (!strcmp(how, "unmap")) {
+		munmap(b.ptr, b.size);
+		_exit(0);
+	}
+	for (;;)
+		pause();
+}
+
+static const char *const ends[] = { "kill", "exit", "exec", "exec-keep", "unmap" };
+
+TEST_F(life, processes)
+{
+	struct sc_sync ready;
+	unsigned int i, round;
+	long long start;
+	int status;
+
+	ASSERT_EQ(0, sc_sync_init(&ready));
+	for (round = 0; round < 3; round++) {
+		for (i = 0; i < ARRAY_SIZE(ends); i++) {
+			start = sc_now_ms();
+			status = child_ends(&ready, ends[i]);
+			EXPECT_EQ(strcmp(ends[i], "kill") ? 0 : 128 + SIGKILL, status) {
+				TH_LOG("%s", ends[i]);
+			}
+			EXPECT_TRUE(alone(&self->dm, SOON_MS)) {
+				TH_LOG("%s: the file is still open", ends[i]);
+			}
+			EXPECT_GT(2 * SOON_MS, sc_now_ms() - start);
+			EXPECT_WORKS();
+		}
+	}
+	/* Nothing of theirs timed out: it was ended. */
+	EXPECT_MOVED(&self->dm, "jobs_timed_out", 0);
+	EXPECT_MOVED_MIN(&self->dm, "jobs_canceled", 15 * 70);
+	sc_sync_fini(&ready);
+}
+
+/* A child has the file after its parent is gone: the jobs end, the file is of no use. */
+TEST_F(life, orphaned_file)
+{
+	struct sc_sync ready, gone;
+	pid_t parent, child;
+	int report[2], status;
+	char ok = 0;
+
+	ASSERT_EQ(0, sc_sync_init(&ready));
+	ASSERT_EQ(0, sc_sync_init(&gone));
+	ASSERT_EQ(0, pipe(report));
+	parent = fork();
+	ASSERT_LE(0, parent);
+	if (!parent) {
+		struct dm_buf b;
+		int fd = dmd_open(DM_PRIVATE0);
+
+		if (fd < 0 || dm_buf_anon(&b, 8 * DM_2M_PAGES, DM_BUF_SMALL) ||
+		    keep_busy(fd, &b))
+			_exit(9);
+		child = fork();
+		if (child) {
+			sc_post(&ready);
+			for (;;)
+				pause();
+		}
+		if (sc_wait(&gone))
+			_exit(7);
+		job_t job = job_nop();
+
+		ok = dmd_submit(fd, 0, &job, 1, NULL, NULL) == -EPERM &&
+		     dmd_wait(fd, 0, 1, 0, NULL) == -EPERM;
+		/* All that was queued has ended although the file is open. */
+		for (int i = 0; i < 400; i++) {
+			if (dm_stat_now(DM_PRIVATE0, "jobs_canceled") >=
+			    dm_stat(&self->dm.start, "jobs_canceled") + 70)
+				break;
+			usleep(10000);
+		}
+		ok = ok && dm_stat_now(DM_PRIVATE0, "jobs_canceled") >=
+			   dm_stat(&self->dm.start, "jobs_canceled") + 70;
+		if (write(report[1], &ok, 1) != 1)
+			_exit(6);
+		_exit(0);
+	}
+	ASSERT_EQ(0, sc_wait(&ready));
+	ASSERT_EQ(0, kill(parent, SIGKILL));
+	status = sc_reap(parent);
+	EXPECT_EQ(128 + SIGKILL, status);
+	ASSERT_EQ(0, sc_post(&gone));
+	ASSERT_EQ(1, read(report[0], &ok, 1));
+	EXPECT_EQ(1, ok);
+	EXPECT_TRUE(alone(&self->dm, SOON_MS));
+	EXPECT_WORKS();
+}
+
+/* Fork while the device writes: parent and child each have their own afterwards. */
+TEST_F(life, fork)
+{
+	struct dm_buf b;
+	__u64 seqno;
+	job_t job;
+	int i, status;
+	pid_t pid;
+
+	ASSERT_EQ(0, dm_buf_anon(&b, 2 * DM_2M_PAGES, DM_BUF_SMALL));
+	for (i = 1; i <= 10; i++) {
+		job = job_fill(b.ptr, b.size, i);
+		ASSERT_EQ(0, dmd_submit(self->drm, 0, &job, 1, NULL, &seqno));
+		pid = fork();
+		ASSERT_LE(0, pid);
+		if (!pid) {
+			/* Each word is old or new, and stays what it is. */
+			for (size_t k = 0; k < b.size; k += DM_PAGE) {
+				__u64 v = *(__u64 *)(b.ptr + k);
+
+				if (v != i && v != i - 1)
+					_exit(1);
+				usleep(k % (64 * DM_PAGE) ? 0 : 1);
+				if (v != *(__u64 *)(b.ptr + k))
+					_exit(2);
+			}
+			_exit(0);
+		}
+		ASSERT_EQ(0, dmd_wait(self->drm, 0, seqno, 60000, &status));
+		EXPECT_EQ(0, status);
+		for (size_t k = 0; k < b.size; k += 8)
+			ASSERT_EQ(i, *(__u64 *)(b.ptr + k));
+		EXPECT_EQ(0, sc_reap(pid));
+	}
+	dm_buf_free(&b);
+}
+
+/* Memory that is unmapped under a job: it faults there, or was before it. */
+TEST_F(life, unmap)
+{
+	int i, faults = 0;
+	struct dm_buf b;
+	__u64 seqno;
+	__s32 status;
+	res_t res;
+	job_t job;
+
+	for (i = 0; i < 20; i++) {
+		__u8 *hole;
+
+		ASSERT_EQ(0, dm_buf_anon(&b, 8 * DM_2M_PAGES, DM_BUF_SMALL));
+		hole = b.ptr + 5 * DM_2M + 7 * DM_PAGE;
+		job = job_fill(b.ptr, b.size, 1);
+		ASSERT_EQ(0, dmd_submit(self->drm, 0, &job, 1, &res, &seqno));
+		usleep(i * 700);
+		ASSERT_EQ(0, munmap(hole, 64 * DM_PAGE));
+		ASSERT_EQ(0, dmd_wait(self->drm, 0, seqno, 60000, &status));
+		if (status) {
+			faults++;
+			EXPECT_EQ(-EFAULT, status);
+			EXPECT_LE(VA(hole), res.fault_addr);
+			EXPECT_GT(VA(hole + 64 * DM_PAGE), res.fault_addr);
+			EXPECT_EQ(res.fault_addr, VA(b.ptr) + res.done);
+		}
+		dm_buf_free(&b);
+	}
+	EXPECT_LT(0, faults);
+}
+
+struct waiter {
+	pthread_t thread;
+	int fd, ret;
+	__u64 seqno;
+	__u32 queue;
+};
+
+static void *waiter(void *arg)
+{
+	struct waiter *w = arg;
+	struct drm_hmm_dmirror_wait wait = { .seqno = w->seqno, .queue = w->queue,
+					     .timeout_ns = INT64_MAX };
+
+	w->ret = dmd_ioctl(w->fd, DRM_IOCTL_HMM_DMIRROR_WAIT, &wait);
+	/* It may have learnt of the end of the job first. */
+	if (!w->ret)
+		w->ret = wait.status;
+	return NULL;
+}
+
+/* The device goes: jobs end, waiters wake, fences signal, events arrive. */
+TEST_F(life, unbind)
+{
+	struct drm_hmm_dmirror_event e;
+	struct waiter w[3];
+	struct pollfd readable = { .fd = self->drm, .events = POLLIN };
+	struct pending p = { .fd = -1, .sync_file = -1 };
+	struct dm_buf b, r;
+	__u32 in, out;
+	long long start;
+	int i, fd = -1, have_vgem;
+	submit_t s;
+	job_t job;
+
+	have_vgem = !pending_make(&p);
+	ASSERT_EQ(0, dm_buf_anon(&b, 4 * DM_2M_PAGES, DM_BUF_SMALL));
+	ASSERT_EQ(0, resident_buf(self->drm, &r, 64));
+	for (i = 0; i < 3; i++) {
+		job = i == 2 ? job_fill(b.ptr + DM_2M, DM_2M, 7) :
+			       job_endless((__u64 *)(b.ptr + i * DM_PAGE));
+		s = (submit_t){ .jobs = VA(&job), .nr_jobs = 1, .queue = i ? i - 1 : 0,
+				.flags = i ? 0 : HMM_DMIRROR_SUBMIT_EVENT, .user_data = 5 };
+		ASSERT_EQ(0, job_submit(self->drm, &s));
+		w[i] = (struct waiter){ .fd = self->drm, .seqno = s.seqno, .queue = s.queue };
+	}
+	/* Number 2 is queued behind 0. */
+	w[1].queue = 0;
+	if (have_vgem) {
+		ASSERT_EQ(0, drmSyncobjCreate(self->drm, 0, &in));
+		ASSERT_EQ(0, drmSyncobjCreate(self->drm, 0, &out));
+		ASSERT_EQ(0, drmSyncobjImportSyncFile(self->drm, in, p.sync_file));
+		ASSERT_EQ(0, resident(self->drm, job_fill(r.ptr, 8, 1), in, out, NULL,
+				      &w[2].seqno));
+		w[2].queue = RESIDENT;
+		ASSERT_EQ(0, drmSyncobjExportSyncFile(self->drm, out, &fd));
+	}
+	for (i = 0; i < 3; i++)
+		ASSERT_EQ(0, pthread_create(&w[i].thread, NULL, waiter, &w[i]));
+	usleep(100000);
+	start = sc_now_ms();
+	ASSERT_EQ(0, mc_bind(0, false));
+	EXPECT_GT(SOON_MS, sc_now_ms() - start);
+	for (i = 0; i < 3; i++) {
+		ASSERT_EQ(0, pthread_join(w[i].thread, NULL));
+		if (i < 2 || have_vgem)
+			EXPECT_EQ(-ENODEV, w[i].ret);
+	}
+	EXPECT_GT(SOON_MS, sc_now_ms() - start);
+	if (have_vgem) {
+		EXPECT_TRUE(sync_file_signals(fd, SOON_MS));
+		EXPECT_EQ(-ENODEV, sync_file_status(fd, NULL));
+		close(fd);
+	}
+	ASSERT_EQ(1, poll(&readable, 1, SOON_MS));
+	ASSERT_EQ(sizeof(e), read(self->drm, &e, sizeof(e)));
+	EXPECT_EQ(5, e.user_data);
+	EXPECT_EQ(-ENODEV, e.status);
+	job = job_nop();
+	EXPECT_EQ(-ENODEV, dmd_submit(self->drm, 0, &job, 1, NULL, NULL));
+	EXPECT_EQ(-ENODEV, dmd_wait(self->drm, 0, 1, 0, NULL));
+	EXPECT_TAGS(r.ptr, 64, r.ptr, 1, DM_CPU);
+
+	EXPECT_EQ(0, close(self->drm));
+	EXPECT_EQ(0, close(self->dm.fd));
+	ASSERT_EQ(0, mc_bind(0, true));
+	ASSERT_EQ(0, mc_wait_node(0, true));
+	dm_restart(&self->dm);
+	self->dm.fd = dm_open(DM_PRIVATE0);
+	self->drm = dmd_open(DM_PRIVATE0);
+	ASSERT_LE(0, self->drm);
+	EXPECT_WORKS();
+	pending_free(&p);
+	dm_buf_free(&b);
+	dm_buf_free(&r);
+}
+
+/* A job that takes too long ends alone; what waits behind it is not run. */
+TEST_F(life, timeout)
+{
+	__u64 seqno[4], other, *w;
+	char params[600];
+	struct drm_hmm_dmirror_wait wait = { 0 };
+	job_t jobs[2], after;
+	res_t res[2];
+	struct dm_buf b;
+	long long start;
+	__s32 status;
+	__u64 value;
+	int i;
+
+	ASSERT_EQ(0, close(self->drm));
+	ASSERT_EQ(0, close(self->dm.fd));
+	self->drm = -1;
+	self->dm.fd = -1;
+	self->reloaded = true;
+	ASSERT_EQ(0, mc_down(false));
+	snprintf(params, sizeof(params), "%s job_timeout_ms=300 engines=2", self->params);
+	ASSERT_EQ(0, mc_up(params));
+	dm_restart(&self->dm);
+	self->drm = dmd_open(DM_PRIVATE0);
+	ASSERT_LE(0, self->drm);
+	ASSERT_EQ(0, dmd_param(self->drm, HMM_DMIRROR_PARAM_JOB_TIMEOUT_MS, &value));
+	EXPECT_EQ(300, value);
+
+	ASSERT_EQ(0, dm_buf_anon(&b, 4, DM_BUF_SMALL));
+	w = (__u64 *)b.ptr;
+	jobs[0] = job_endless(&w[0]);
+	jobs[1] = job_fill(&w[512], 8, 1);
+	after = job_fill(&w[513], 8, 1);
+	start = sc_now_ms();
+	ASSERT_EQ(0, dmd_submit(self->drm, 1, jobs, 2, res, &seqno[0]));
+	for (i = 1; i < 4; i++)
+		ASSERT_EQ(0, dmd_submit(self->drm, 1, &after, 1, NULL, &seqno[i]));
+	ASSERT_EQ(0, dmd_submit(self->drm, 2, &after, 1, NULL, &other));
+	EXPECT_EQ(0, dmd_wait(self->drm, 2, other, 60000, &status));
+	EXPECT_EQ(0, status);
+	EXPECT_EQ(1, w[513]);
+	w[513] = 0;
+	ASSERT_EQ(0, dmd_wait(self->drm, 1, seqno[3], 60000, &status));
+	EXPECT_EQ(-ECANCELED, status);
+	EXPECT_LE(300, sc_now_ms() - start);
+	EXPECT_GT(SOON_MS, sc_now_ms() - start);
+	for (i = 0; i < 3; i++) {
+		wait = (struct drm_hmm_dmirror_wait){ .seqno = seqno[i], .queue = 1 };
+		ASSERT_EQ(0, dmd_ioctl(self->drm, DRM_IOCTL_HMM_DMIRROR_WAIT, &wait));
+		EXPECT_EQ(i ? -ECANCELED : -ETIME, wait.status);
+		EXPECT_EQ(1, wait.resets);
+	}
+	EXPECT_EQ(-ETIME, res[0].status);
+	EXPECT_EQ(res[0].done, w[0]);
+	EXPECT_EQ(-ECANCELED, res[1].status);
+	EXPECT_EQ(0, w[512]);
+	EXPECT_EQ(0, w[513]);
+	/* The queue is of use again, and others were never reset. */
+	ASSERT_EQ(0, job_run(self->drm, 1, &after, 1, NULL));
+	EXPECT_EQ(1, w[513]);
+	wait = (struct drm_hmm_dmirror_wait){ .seqno = other, .queue = 2 };
+	ASSERT_EQ(0, dmd_ioctl(self->drm, DRM_IOCTL_HMM_DMIRROR_WAIT, &wait));
+	EXPECT_EQ(0, wait.resets);
+	EXPECT_MOVED(&self->dm, "jobs_timed_out", 1);
+	EXPECT_MOVED(&self->dm, "jobs_canceled", 4);
+	EXPECT_MOVED(&self->dm, "queue_resets", 1);
+	dm_buf_free(&b);
+}
+
+TEST_HARNESS_MAIN
