@@ -36,6 +36,12 @@ bool dmirror_account_charge(struct dmirror_account *account, unsigned int n)
 	return true;
 }
 
+void dmirror_account_charge_more(struct dmirror_account *account, unsigned int n)
+{
+	atomic_long_add(n, &account->pages);
+	refcount_add(n, &account->ref);
+}
+
 void dmirror_account_uncharge(struct dmirror_account *account, unsigned int n)
 {
 	atomic_long_sub(n, &account->pages);

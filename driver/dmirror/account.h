@@ -49,6 +49,18 @@ void dmirror_account_put(struct dmirror_account *account);
 bool dmirror_account_charge(struct dmirror_account *account, unsigned int n);
 
 /**
+ * dmirror_account_charge_more() - pages come in that are charged elsewhere still
+ * @account: the account, referenced by the caller
+ * @n: how many
+ *
+ * For pages on their way from one device to another: the limit does not count
+ * for the moment in which they are charged twice.
+ *
+ * Context: any.
+ */
+void dmirror_account_charge_more(struct dmirror_account *account, unsigned int n);
+
+/**
  * dmirror_account_uncharge() - pages have left
  * @account: the account; may be gone afterwards
  * @n: how many of its pages

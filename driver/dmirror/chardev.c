@@ -119,6 +119,8 @@ static int dmirror_chardev_check_exclusive(struct dmirror_op *op)
 
 static int dmirror_chardev_command(unsigned int command, struct dmirror_op *op)
 {
+	u64 evicted = 0;
+
 	switch (command) {
 	case HMM_DMIRROR_READ:
 	case HMM_DMIRROR_READ_UNLOCKED:
@@ -136,7 +138,7 @@ static int dmirror_chardev_command(unsigned int command, struct dmirror_op *op)
 	case HMM_DMIRROR_CHECK_EXCLUSIVE:
 		return dmirror_chardev_check_exclusive(op);
 	case HMM_DMIRROR_RELEASE:
-		return dmirror_op_evict_all(op->client);
+		return dmirror_op_evict_all(op->client, &evicted);
 	default:
 		return -ENOIOCTLCMD;
 	}

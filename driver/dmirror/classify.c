@@ -36,9 +36,12 @@ bool dmirror_classify_movable(struct folio *folio)
 	return folio_test_anon(folio) && !folio_test_ksm(folio);
 }
 
-void dmirror_classify_begin(struct dmirror_classes *c, bool out)
+void dmirror_classify_begin(struct dmirror_classes *c, enum dmirror_way way,
+			    const struct dmirror_device *peer)
 {
-	c->out = out;
+	c->way = way;
+	c->peer = peer;
+	bitmap_zero(c->there, DMIRROR_LEAF_PAGES);
 	c->anon = false;
 	memset(c->of, DMIRROR_CLASS_UNTRIED, sizeof(c->of));
 }
@@ -63,7 +66,7 @@ static void dmirror_classify_collected(struct dmirror_classes *c,
 	unsigned int j;
 
 	for (j = i; j < i + nr; j++) {
-		if (hole && c->out)
+		if (hole && c->way != DMIRROR_WAY_IN)
 			c->of[j] = DMIRROR_CLASS_HOLE;
 		else if (!args->dst[i] || (!whole && !args->dst[j]))
 			c->of[j] = DMIRROR_CLASS_NOMEM;
@@ -126,12 +129,13 @@ static enum dmirror_class dmirror_classify_seen(const struct dmirror_classes *c,
 	if (!pte)
 		return c->anon ? DMIRROR_CLASS_ELSEWHERE : DMIRROR_CLASS_HOLE;
 	if (pte & DMIRROR_PTE_VRAM)
-		return c->out ? DMIRROR_CLASS_BUSY : DMIRROR_CLASS_PRESENT;
+		return c->way == DMIRROR_WAY_IN ? DMIRROR_CLASS_PRESENT :
+						  DMIRROR_CLASS_BUSY;
 
 	page = pfn_to_page(dmirror_pte_pfn(pte));
-	if (is_zone_device_page(page))
+	if (is_zone_device_page(page) || c->way == DMIRROR_WAY_PEER)
 		return DMIRROR_CLASS_ELSEWHERE;
-	if (c->out)
+	if (c->way == DMIRROR_WAY_OUT)
 		return DMIRROR_CLASS_PRESENT;
 	return dmirror_classify_movable(page_folio(page)) ?
 	       DMIRROR_CLASS_BUSY : DMIRROR_CLASS_UNSUPPORTED;
@@ -150,12 +154,15 @@ void dmirror_classify_look(struct dmirror_classes *c,
 	leaf = dmirror_leaf_get(client, start);
 	if (IS_ERR(leaf) || dmirror_fault_populate(client, leaf, start, end))
 		return;
+	if (c->peer && dmirror_fault_find(leaf, start, end, c->peer, c->there))
+		return;
 
 	/* A page with an entry stays what it is while the lock is held. */
 	mutex_lock(&leaf->lock);
 	for (i = 0; i < n; i++)
 		if (c->of[i] == DMIRROR_CLASS_UNSEEN)
-			c->of[i] = dmirror_classify_seen(c, leaf->pt.pte[first + i]);
+			c->of[i] = test_bit(i, c->there) ? DMIRROR_CLASS_PRESENT :
+				   dmirror_classify_seen(c, leaf->pt.pte[first + i]);
 	mutex_unlock(&leaf->lock);
 }
 
@@ -181,7 +188,8 @@ void dmirror_classify_end(const struct dmirror_classes *c,
 		sum[min_t(u8, c->of[i], DMIRROR_CLASS_RACED)]++;
 	for (i = 0; i < DMIRROR_NR_CLASSES; i++)
 		if (sum[i])
-			dmirror_classify_count(client, c->out, i, sum[i], moved);
+			dmirror_classify_count(client, c->way != DMIRROR_WAY_IN,
+					       i, sum[i], moved);
 }
 
 void dmirror_classify_untried(struct dmirror_client *client, unsigned long n,

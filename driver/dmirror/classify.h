@@ -5,6 +5,8 @@
 #ifndef DMIRROR_CLASSIFY_H
 #define DMIRROR_CLASSIFY_H
 
+#include <linux/bitmap.h>
+
 #include "types.h"
 
 struct folio;
@@ -16,14 +18,15 @@ struct migrate_vma;
  *	before it came to this page or at the window that has it
  * @DMIRROR_CLASS_MOVED: it changed place, or a page was made where none was
  * @DMIRROR_CLASS_PRESENT: it was there already: in this device's memory on the
- *	way in, in system memory on the way out
+ *	way in, in system memory on the way out, in the other device's
  * @DMIRROR_CLASS_HOLE: there is no page, and none is made here: on the way out,
  *	in a mapping that is not anonymous, where a userfaultfd handler wants to
  *	supply what is missing
  * @DMIRROR_CLASS_BUSY: it is in the right kind of memory but the core did not
  *	let it go: pinned, locked by somebody else, or referenced meanwhile
  * @DMIRROR_CLASS_ELSEWHERE: it is on a swap area or in the memory of another
- *	device; the core does not tell a module which
+ *	device; the core does not tell a module which. On the way from one device
+ *	to another also: it is in system memory
  * @DMIRROR_CLASS_UNSUPPORTED: pages of its kind never move: of a file, merged
  *	by KSM, or of a mapping the core refuses
  * @DMIRROR_CLASS_NOMEM: no destination could be had for it, or not for all of
@@ -58,14 +61,30 @@ struct dmirror_moved {
 };
 
 /**
+ * enum dmirror_way - where a request moves pages
+ * @DMIRROR_WAY_IN: from system memory to the device
+ * @DMIRROR_WAY_OUT: from the device to system memory
+ * @DMIRROR_WAY_PEER: from the device to another one
+ */
+enum dmirror_way {
+	DMIRROR_WAY_IN,
+	DMIRROR_WAY_OUT,
+	DMIRROR_WAY_PEER,
+};
+
+/**
  * struct dmirror_classes - the pages of one window of a request
- * @out: the direction: back to system memory
+ * @way: the direction
+ * @peer: the device to go to if that is another one
+ * @there: with @peer: bit n: page n is in its memory
  * @anon: the mapping is anonymous
  * @of: enum dmirror_class of each page, or one of the states in between that
  *	classify.c keeps to itself
  */
 struct dmirror_classes {
-	bool out;
+	enum dmirror_way way;
+	const struct dmirror_device *peer;
+	DECLARE_BITMAP(there, DMIRROR_LEAF_PAGES);
 	bool anon;
 	u8 of[DMIRROR_LEAF_PAGES];
 };
@@ -84,9 +103,11 @@ bool dmirror_classify_movable(struct folio *folio);
 /**
  * dmirror_classify_begin() - start with a window
  * @c: the classes; all untried afterwards
- * @out: the direction
+ * @way: the direction
+ * @peer: the device to go to if that is another one, else NULL
  */
-void dmirror_classify_begin(struct dmirror_classes *c, bool out);
+void dmirror_classify_begin(struct dmirror_classes *c, enum dmirror_way way,
+			    const struct dmirror_device *peer);
 
 /**
  * dmirror_classify_all() - one class for what has not moved
@@ -123,6 +144,8 @@ void dmirror_classify_result(struct dmirror_classes *c,
  * @client: the client, inside an operation
  * @start: first byte of the window
  * @end: byte after the last
+ *
+ * With @c->peer, its memory is held with dmirror_vram_get().
  *
  * Looks at the process's page table once more, and only if there is a page that
  * the core said nothing about. What cannot be found out any more has raced.

@@ -10,6 +10,7 @@
 #include "account.h"
 #include "client.h"
 #include "device.h"
+#include "hints.h"
 #include "mirror.h"
 
 static unsigned long dmirror_client_limit = ULONG_MAX;
@@ -71,6 +72,7 @@ struct dmirror_client *dmirror_client_open(struct dmirror_device *dev)
 
 void dmirror_client_close(struct dmirror_client *client)
 {
+	dmirror_hints_fini(client);
 	dmirror_mirror_fini(client);
 	atomic_dec(&client->dev->clients);
 	dmirror_client_free(client);

@@ -3,7 +3,8 @@
  * CPU faults.
  *
  * Decides how much comes back with the page that is needed: the whole folio
- * when it is mapped whole, else an aligned window clipped to the mapping. The
+ * when it is mapped whole, else an aligned window clipped to the mapping, as
+ * large as a client's advice says and no farther than that reaches. The
  * migration itself is migrate.c's. Never takes a lock that is held across an
  * allocation elsewhere in the driver.
  */
@@ -12,6 +13,7 @@
 
 #include "compat.h"
 #include "cpu_fault.h"
+#include "hints.h"
 #include "migrate.h"
 #include "policy.h"
 
@@ -61,17 +63,23 @@ static void dmirror_fault_buf_put(struct dmirror_fault_buf *buf)
 vm_fault_t dmirror_cpu_fault(struct dmirror_device *dev, struct vm_fault *vmf,
 			     unsigned long around)
 {
+	struct dmirror_range advised = {
+		.start = vmf->vma->vm_start, .end = vmf->vma->vm_end,
+	};
 	struct dmirror_fault_buf buf;
 	unsigned long start, end;
 	unsigned int moved;
 	vm_fault_t ret;
 
+	dmirror_hints_around(dev, vmf->vma->vm_mm, vmf->address, &advised);
+	around = advised.advice.around ? : around;
 	/* No PTE: a whole 2 MiB page is wanted back. */
 	if (COMPAT_LARGE_FOLIOS && !vmf->pte)
 		around = DMIRROR_LEAF_SIZE;
 	around = dmirror_fault_buf_get(dev, &buf, around);
-	dmirror_policy_around(vmf->address, around, vmf->vma->vm_start,
-			      vmf->vma->vm_end, &start, &end);
+	dmirror_policy_around(vmf->address, around,
+			      max(advised.start, vmf->vma->vm_start),
+			      min(advised.end, vmf->vma->vm_end), &start, &end);
 
 	ret = dmirror_migrate_fault(dev, vmf, start, end, buf.src, buf.dst, &moved);
 	dmirror_stat_add(&dev->stats, DMIRROR_STAT_CPU_FAULTS, 1);

@@ -32,6 +32,8 @@ struct dmirror_device *dmirror_device_create(struct device *parent,
 	}
 	dmirror_inject_init(&dev->inject);
 	kref_init(&dev->ref);
+	spin_lock_init(&dev->hints_lock);
+	hash_init(dev->hints);
 	dev->parent = parent;
 	dev->id = id;
 	return dev;

@@ -125,4 +125,26 @@ int dmirror_drm_submit(struct drm_device *drm, void *data,
 int dmirror_drm_wait(struct drm_device *drm, void *data,
 		     struct drm_file *file);
 
+/**
+ * dmirror_drm_advise() - DRM_IOCTL_HMM_DMIRROR_ADVISE
+ * @drm: the DRM device
+ * @data: struct drm_hmm_dmirror_advise
+ * @file: the open file
+ *
+ * Return: 0; -EINVAL; -ENOENT for a device there is not; -ENOSPC; -ENOMEM; -EINTR;
+ * -ENODEV.
+ */
+int dmirror_drm_advise(struct drm_device *drm, void *data, struct drm_file *file);
+
+/**
+ * dmirror_drm_evict() - DRM_IOCTL_HMM_DMIRROR_EVICT
+ * @drm: the DRM device
+ * @data: struct drm_hmm_dmirror_evict
+ * @file: the open file
+ *
+ * Return: 0; -EINVAL; -EPERM without CAP_SYS_ADMIN where it takes that; -EBUSY;
+ * -ENOMEM; -EINTR; -ENODEV.
+ */
+int dmirror_drm_evict(struct drm_device *drm, void *data, struct drm_file *file);
+
 #endif /* DMIRROR_DRM_CMD_H */

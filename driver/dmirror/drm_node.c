@@ -27,6 +27,7 @@
 #include "device.h"
 #include "drm_cmd.h"
 #include "drm_node.h"
+#include "hints.h"
 #include "queue.h"
 
 /**
@@ -47,7 +48,9 @@ static int dmirror_drm_open(struct drm_device *drm, struct drm_file *file)
 
 	if (IS_ERR(client))
 		return PTR_ERR(client) == -EINTR ? -ERESTARTSYS : PTR_ERR(client);
-	ret = dmirror_queues_open(client);
+	ret = dmirror_hints_init(client);
+	if (!ret)
+		ret = dmirror_queues_open(client);
 	if (ret) {
 		dmirror_client_close(client);
 		return ret;
@@ -137,6 +140,10 @@ static const struct drm_ioctl_desc dmirror_drm_ioctls[] = {
 	DRM_IOCTL_DEF_DRV(HMM_DMIRROR_MIGRATE, dmirror_drm_migrate,
 			  DRM_RENDER_ALLOW),
 	DRM_IOCTL_DEF_DRV(HMM_DMIRROR_QUERY, dmirror_drm_query,
+			  DRM_RENDER_ALLOW),
+	DRM_IOCTL_DEF_DRV(HMM_DMIRROR_ADVISE, dmirror_drm_advise,
+			  DRM_RENDER_ALLOW),
+	DRM_IOCTL_DEF_DRV(HMM_DMIRROR_EVICT, dmirror_drm_evict,
 			  DRM_RENDER_ALLOW),
 	DRM_IOCTL_DEF_DRV(HMM_DMIRROR_EXCLUSIVE, dmirror_drm_exclusive,
 			  DRM_RENDER_ALLOW),

@@ -9,9 +9,15 @@
  * Data is never given up: a page for which no system page can be had, or that
  * somebody else holds, stays on the device.
  *
+ * Who wants pages and finds none evicts for himself. When that has happened to a
+ * client of the render node, then for a while a worker keeps some pages free, so
+ * that the next need not wait. It never runs otherwise: a working set that fits
+ * stays whole.
+ *
  * Locks: vram->evict_lock around everything that moves pages; the core takes
  * folio locks (by trying only) and, through the notifiers, leaf locks.
  */
+#include <linux/jiffies.h>
 #include <linux/migrate.h>
 #include <linux/pagemap.h>
 #include <linux/sched/signal.h>
@@ -22,6 +28,15 @@
 #include "evict.h"
 #include "trace.h"
 #include "vram.h"
+
+/* Watermarks: shares of the blocks of a device. Small ones have none. */
+#define DMIRROR_LOW_SHARE	16
+#define DMIRROR_HIGH_SHARE	8
+
+/* How long after somebody had to wait the worker keeps pages free. */
+#define DMIRROR_AHEAD_MS	1000
+
+static struct workqueue_struct *dmirror_evict_wq;
 
 /*
  * Destinations are not charged anew: the charge of the device page moves with
@@ -175,22 +190,11 @@ static int dmirror_evict_until(struct dmirror_device *dev,
 	return 0;
 }
 
-int dmirror_evict_reserve(struct dmirror_device *dev,
-			  struct dmirror_account *account,
-			  struct dmirror_reserve *res, unsigned int want)
+static int dmirror_evict_wait(struct dmirror_device *dev,
+			      struct dmirror_reserve *res, unsigned int want)
 {
 	struct dmirror_vram *vram = &dev->vram;
 	int ret;
-
-	res->account = account;
-	res->nr = 0;
-	res->whole = false;
-	want = min_t(unsigned long, want, dmirror_account_room(account));
-	if (!want || dmirror_inject(dev, DMIRROR_INJECT_RESERVE))
-		return 0;
-	if (!atomic_read(&vram->waiters) &&
-	    dmirror_vram_reserve(vram, res, want, false) == want)
-		return 0;
 
 	atomic_inc(&vram->waiters);
 	ret = mutex_lock_killable(&vram->evict_lock);
@@ -202,8 +206,97 @@ int dmirror_evict_reserve(struct dmirror_device *dev,
 	return ret;
 }
 
-static unsigned long dmirror_evict_left(struct dmirror_vram *vram)
+/* Until the device is no longer short of pages, or somebody else evicts. */
+static void dmirror_evict_ahead(struct work_struct *work)
 {
+	struct dmirror_vram *vram = container_of(work, struct dmirror_vram, ahead);
+	struct dmirror_device *dev = container_of(vram, struct dmirror_device, vram);
+	unsigned int tries;
+
+	if (!dmirror_vram_get(vram))
+		return;
+	for (tries = READ_ONCE(vram->pool.lru.nr); tries; tries--) {
+		int moved;
+
+		if (READ_ONCE(vram->pool.nr_free) >= vram->high ||
+		    atomic_read(&vram->waiters) || dmirror_vram_dead(vram))
+			break;
+		mutex_lock(&vram->evict_lock);
+		moved = dmirror_evict_next(dev, DMIRROR_REASON_AHEAD);
+		mutex_unlock(&vram->evict_lock);
+		if (moved < 0)
+			break;
+		dmirror_stat_add(&dev->stats, DMIRROR_STAT_EVICTED_AHEAD, moved);
+		cond_resched();
+	}
+	dmirror_vram_put(vram);
+}
+
+/* @waited: there were no pages, and so the device is short of them. */
+static void dmirror_evict_wake(struct dmirror_vram *vram, bool waited)
+{
+	unsigned long until = READ_ONCE(vram->short_until);
+
+	if (waited) {
+		until = jiffies + msecs_to_jiffies(DMIRROR_AHEAD_MS);
+		WRITE_ONCE(vram->short_until, until);
+	}
+	if (READ_ONCE(vram->pool.nr_free) < vram->low &&
+	    time_before(jiffies, until))
+		queue_work(dmirror_evict_wq, &vram->ahead);
+}
+
+int dmirror_evict_reserve(struct dmirror_device *dev,
+			  struct dmirror_account *account,
+			  struct dmirror_reserve *res, unsigned int want,
+			  bool ahead)
+{
+	struct dmirror_vram *vram = &dev->vram;
+	bool waited;
+	int ret = 0;
+
+	res->account = account;
+	res->twice = !account;
+	res->nr = 0;
+	res->whole = false;
+	if (account)
+		want = min_t(unsigned long, want, dmirror_account_room(account));
+	if (!want || dmirror_inject(dev, DMIRROR_INJECT_RESERVE))
+		return 0;
+	waited = atomic_read(&vram->waiters) ||
+		 dmirror_vram_reserve(vram, res, want, false) < want;
+	if (waited)
+		ret = dmirror_evict_wait(dev, res, want);
+	if (ahead)
+		dmirror_evict_wake(vram, waited);
+	return ret;
+}
+
+unsigned long dmirror_evict_some(struct dmirror_device *dev, unsigned long want,
+				 int reason)
+{
+	struct dmirror_vram *vram = &dev->vram;
+	unsigned long sum = 0;
+	unsigned int tries;
+
+	if (mutex_lock_killable(&vram->evict_lock))
+		return 0;
+	tries = READ_ONCE(vram->pool.lru.nr);
+	while (sum < want && tries-- && !fatal_signal_pending(current)) {
+		int moved = dmirror_evict_next(dev, reason);
+
+		if (moved < 0)
+			break;
+		sum += moved;
+		cond_resched();
+	}
+	mutex_unlock(&vram->evict_lock);
+	return sum;
+}
+
+unsigned long dmirror_evict_left(struct dmirror_device *dev)
+{
+	struct dmirror_vram *vram = &dev->vram;
 	unsigned long flags, left;
 
 	spin_lock_irqsave(&vram->lock, flags);
@@ -212,23 +305,38 @@ static unsigned long dmirror_evict_left(struct dmirror_vram *vram)
 	return left;
 }
 
-unsigned long dmirror_evict_all(struct dmirror_device *dev, int reason)
+void dmirror_evict_teardown(struct dmirror_device *dev)
 {
 	struct dmirror_vram *vram = &dev->vram;
 	unsigned int tries;
 
-	if (reason == DMIRROR_REASON_TEARDOWN)
-		mutex_lock(&vram->evict_lock);
-	else if (mutex_lock_killable(&vram->evict_lock))
-		return dmirror_evict_left(vram);
+	mutex_lock(&vram->evict_lock);
 	for (tries = READ_ONCE(vram->pool.lru.nr); tries; tries--) {
-		if (dmirror_evict_next(dev, reason) < 0)
-			break;
-		if (reason != DMIRROR_REASON_TEARDOWN &&
-		    fatal_signal_pending(current))
+		if (dmirror_evict_next(dev, DMIRROR_REASON_TEARDOWN) < 0)
 			break;
 		cond_resched();
 	}
 	mutex_unlock(&vram->evict_lock);
-	return dmirror_evict_left(vram);
+}
+
+void dmirror_evict_init(struct dmirror_device *dev)
+{
+	struct dmirror_vram *vram = &dev->vram;
+	unsigned int nr = vram->pool.nr_blocks;
+
+	vram->low = (unsigned long)(nr / DMIRROR_LOW_SHARE) * DMIRROR_BLOCK_PAGES;
+	vram->high = (unsigned long)(nr / DMIRROR_HIGH_SHARE) * DMIRROR_BLOCK_PAGES;
+	vram->short_until = jiffies;
+	INIT_WORK(&vram->ahead, dmirror_evict_ahead);
+}
+
+int dmirror_evict_module_init(void)
+{
+	dmirror_evict_wq = alloc_workqueue(DMIRROR_NAME "_evict", WQ_UNBOUND, 0);
+	return dmirror_evict_wq ? 0 : -ENOMEM;
+}
+
+void dmirror_evict_module_exit(void)
+{
+	destroy_workqueue(dmirror_evict_wq);
 }

@@ -81,7 +81,8 @@ int dmirror_exclusive_page(struct dmirror_client *client,
 		 * CPU first, which looks like another change: undo that here.
 		 */
 		ret = dmirror_fault_window(client, leaf, addr, addr + PAGE_SIZE,
-					   flags | DMIRROR_FAULT_WRITE);
+					   flags | DMIRROR_FAULT_WRITE |
+					   DMIRROR_FAULT_STAY);
 		if (ret)
 			break;
 		cond_resched();
@@ -131,7 +132,8 @@ int dmirror_exclusive_drop(struct dmirror_client *client, unsigned long start,
 		if (!dmirror_exclusive_held(leaf, addr))
 			continue;
 		/* Faulting the page in, as the CPU would, is what gives it back. */
-		ret = dmirror_fault_window(client, leaf, addr, addr + PAGE_SIZE, 0);
+		ret = dmirror_fault_window(client, leaf, addr, addr + PAGE_SIZE,
+					   DMIRROR_FAULT_STAY);
 		/* It can be unmapped meanwhile; it is not held then, either. */
 		if (ret && ret != -EFAULT)
 			return ret;

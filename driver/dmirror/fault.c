@@ -22,6 +22,7 @@
 #include "compat.h"
 #include "fault.h"
 #include "mirror.h"
+#include "place.h"
 #include "trace.h"
 #include "vram.h"
 
@@ -33,6 +34,8 @@
  * @nowait: do not wait for a userfaultfd handler
  * @budget: how long to go on, in jiffies
  * @deadline: when that ends, in jiffies
+ * @other: only find the pages of this device, NULL to install entries
+ * @found: with @other: bit n: page n of the window is one of them
  * @pfns: the core's answers
  */
 struct dmirror_fault {
@@ -42,6 +45,8 @@ struct dmirror_fault {
 	bool nowait;
 	unsigned long budget;
 	unsigned long deadline;
+	const struct dmirror_device *other;
+	unsigned long *found;
 	unsigned long pfns[DMIRROR_LEAF_PAGES];
 };
 
@@ -97,17 +102,25 @@ static dmirror_pte_t dmirror_fault_pte(struct dmirror_vram *vram,
 	return dmirror_pte_make(page_to_pfn(page), flags);
 }
 
-static int dmirror_fault_install(struct dmirror_fault *f)
+static void dmirror_fault_note(struct dmirror_fault *f)
+{
+	unsigned int n = dmirror_leaf_count(f->range.start, f->range.end);
+	unsigned int i;
+
+	bitmap_zero(f->found, n);
+	for (i = 0; i < n; i++)
+		if ((f->pfns[i] & HMM_PFN_VALID) &&
+		    dmirror_vram_owns(&f->other->vram, hmm_pfn_to_page(f->pfns[i])))
+			__set_bit(i, f->found);
+}
+
+static int dmirror_fault_enter(struct dmirror_fault *f)
 {
 	struct dmirror_leaf *leaf = f->leaf;
 	unsigned int first = dmirror_leaf_index(f->range.start);
 	unsigned int n = dmirror_leaf_count(f->range.start, f->range.end);
 	unsigned int i;
-	int ret;
-
-	ret = dmirror_leaf_lock_valid(leaf, f->range.notifier_seq);
-	if (ret)
-		return ret;
+	int ret = 0;
 
 	for (i = 0; i < n && !ret; i++) {
 		dmirror_pte_t pte = dmirror_fault_pte(&leaf->client->dev->vram,
@@ -119,6 +132,21 @@ static int dmirror_fault_install(struct dmirror_fault *f)
 		if (pte && !(leaf->pt.pte[first + i] & DMIRROR_PTE_EXCLUSIVE))
 			dmirror_pt_set(&leaf->pt, first + i, pte);
 	}
+	return ret;
+}
+
+static int dmirror_fault_install(struct dmirror_fault *f)
+{
+	struct dmirror_leaf *leaf = f->leaf;
+	int ret;
+
+	ret = dmirror_leaf_lock_valid(leaf, f->range.notifier_seq);
+	if (ret)
+		return ret;
+	if (f->other)
+		dmirror_fault_note(f);
+	else
+		ret = dmirror_fault_enter(f);
 	mutex_unlock(&leaf->lock);
 	return ret;
 }
@@ -225,6 +253,7 @@ static struct dmirror_fault *dmirror_fault_new(struct dmirror_leaf *leaf, u64 ne
 	f->leaf = leaf;
 	f->need = need;
 	f->nowait = flags & DMIRROR_FAULT_NOWAIT;
+	f->other = NULL;
 	dmirror_fault_set_budget(f, DMIRROR_RETRY_MS);
 	f->range = (struct hmm_range) {
 		.notifier = &leaf->notifier,
@@ -233,11 +262,11 @@ static struct dmirror_fault *dmirror_fault_new(struct dmirror_leaf *leaf, u64 ne
 	return f;
 }
 
-int dmirror_fault_window(struct dmirror_client *client, struct dmirror_leaf *leaf,
-			 unsigned long start, unsigned long end, unsigned int flags)
+static int dmirror_fault_map(struct dmirror_client *client,
+			     struct dmirror_leaf *leaf, unsigned long start,
+			     unsigned long end, unsigned int flags)
 {
 	bool write = flags & DMIRROR_FAULT_WRITE;
-	struct dmirror_device *dev = client->dev;
 	struct dmirror_fault *f;
 	int ret;
 
@@ -245,21 +274,47 @@ int dmirror_fault_window(struct dmirror_client *client, struct dmirror_leaf *lea
 			      (write ? DMIRROR_PTE_WRITE : 0), flags);
 	if (!f)
 		return -ENOMEM;
-
 	if (end - start > PAGE_SIZE)
 		dmirror_fault_set_budget(f, DMIRROR_RETRY_WINDOW_MS);
-
-	trace_dmirror_fault_begin(dev->id, start, end, write);
-	ret = dmirror_fault_range(f, start, end, dev->vram.owner);
+	ret = dmirror_fault_range(f, start, end, client->dev->vram.owner);
 	if (!ret && write)
 		ret = dmirror_fault_break_cow(f, start, end);
+	kfree(f);
+	return ret;
+}
+
+/* Enter what there is; once more if some of it has been moved then. */
+static int dmirror_fault_place(struct dmirror_client *client,
+			       struct dmirror_leaf *leaf, unsigned long start,
+			       unsigned long end, unsigned int flags)
+{
+	bool moved;
+	int ret;
+
+	ret = dmirror_fault_map(client, leaf, start, end, flags);
+	if (ret || !client->hints || (flags & DMIRROR_FAULT_STAY))
+		return ret;
+	ret = dmirror_place_window(client, leaf, start, end,
+				   flags & DMIRROR_FAULT_WRITE, &moved);
+	if (!ret && moved)
+		ret = dmirror_fault_map(client, leaf, start, end, flags);
+	return ret;
+}
+
+int dmirror_fault_window(struct dmirror_client *client, struct dmirror_leaf *leaf,
+			 unsigned long start, unsigned long end, unsigned int flags)
+{
+	struct dmirror_device *dev = client->dev;
+	int ret;
+
+	trace_dmirror_fault_begin(dev->id, start, end, flags & DMIRROR_FAULT_WRITE);
+	ret = dmirror_fault_place(client, leaf, start, end, flags);
 	trace_dmirror_fault_end(dev->id, start, end, ret);
 
 	dmirror_client_count(client, DMIRROR_STAT_DEV_FAULTS, 1);
 	if (!ret)
 		dmirror_client_count(client, DMIRROR_STAT_DEV_FAULT_PAGES,
 				     dmirror_leaf_count(start, end));
-	kfree(f);
 	return ret;
 }
 
@@ -273,6 +328,22 @@ int dmirror_fault_populate(struct dmirror_client *client,
 	if (!f)
 		return -ENOMEM;
 	ret = dmirror_fault_range(f, start, end, client->dev->vram.owner);
+	kfree(f);
+	return ret;
+}
+
+int dmirror_fault_find(struct dmirror_leaf *leaf, unsigned long start,
+		       unsigned long end, const struct dmirror_device *other,
+		       unsigned long *pages)
+{
+	struct dmirror_fault *f = dmirror_fault_new(leaf, 0, 0);
+	int ret;
+
+	if (!f)
+		return -ENOMEM;
+	f->other = other;
+	f->found = pages;
+	ret = dmirror_fault_range(f, start, end, other->vram.owner);
 	kfree(f);
 	return ret;
 }

@@ -27,8 +27,9 @@
  * @flags: DMIRROR_FAULT_*
  *
  * Faults in what the process has not touched yet, breaks copy-on-write, takes
- * pages back from other devices. All of the window or an error; entries may be
- * gone again by the time this returns.
+ * pages back from other devices, and moves what advice wants in device memory.
+ * All of the window or an error; entries may be gone again by the time this
+ * returns.
  *
  * Context: process context, no mmap lock; waits for a userfaultfd handler unless
  * told not to.
@@ -56,5 +57,22 @@ int dmirror_fault_window(struct dmirror_client *client, struct dmirror_leaf *lea
 int dmirror_fault_populate(struct dmirror_client *client,
 			   struct dmirror_leaf *leaf,
 			   unsigned long start, unsigned long end);
+
+/**
+ * dmirror_fault_find() - which pages are in the memory of some device?
+ * @leaf: the leaf the window lies in
+ * @start: first byte
+ * @end: byte after the last
+ * @other: the device, its memory held with dmirror_vram_get()
+ * @pages: (out) bit n: page n of the window is
+ *
+ * Nothing is entered and nothing faulted in.
+ *
+ * Context: process context, inside an operation, no mmap lock.
+ * Return: 0, -EBUSY, -EINTR, -ENOMEM, -ENODEV as dmirror_fault_window().
+ */
+int dmirror_fault_find(struct dmirror_leaf *leaf, unsigned long start,
+		       unsigned long end, const struct dmirror_device *other,
+		       unsigned long *pages);
 
 #endif /* DMIRROR_FAULT_H */

@@ -113,7 +113,7 @@ static void dmirror_devmem_split(struct hmm_devmem *devmem, struct folio *head,
 
 static void dmirror_devmem_evict(struct hmm_devmem *devmem)
 {
-	dmirror_evict_all(dmirror_devmem_dev(devmem), DMIRROR_REASON_TEARDOWN);
+	dmirror_evict_teardown(dmirror_devmem_dev(devmem));
 }
 
 static const struct hmm_devmem_ops dmirror_devmem_ops = {
@@ -163,6 +163,7 @@ static int dmirror_probe_device(struct platform_device *pdev)
 		ret = dmirror_probe_memory(dev);
 	if (ret)
 		goto out_put;
+	dmirror_evict_init(dev);
 	dmirror_device_publish(dev);
 	ret = dmirror_chardev_add(dev);
 	if (ret)
@@ -360,9 +361,12 @@ static int __init dmirror_init(void)
 	ret = dmirror_mirror_module_init();
 	if (ret)
 		goto out_inject;
-	ret = dmirror_chardev_module_init();
+	ret = dmirror_evict_module_init();
 	if (ret)
 		goto out_mirror;
+	ret = dmirror_chardev_module_init();
+	if (ret)
+		goto out_evict;
 	dmirror_debugfs_module_init();
 	ret = platform_driver_register(&dmirror_driver);
 	if (ret)
@@ -380,6 +384,8 @@ out_devices:
 out_chardev:
 	dmirror_debugfs_module_exit();
 	dmirror_chardev_module_exit();
+out_evict:
+	dmirror_evict_module_exit();
 out_mirror:
 	dmirror_mirror_module_exit();
 out_inject:
@@ -394,6 +400,7 @@ static void __exit dmirror_exit(void)
 	dmirror_debugfs_module_exit();
 	dmirror_chardev_module_exit();
 	dmirror_engines_module_exit();
+	dmirror_evict_module_exit();
 	dmirror_mirror_module_exit();
 	dmirror_inject_module_exit();
 }

@@ -46,6 +46,25 @@ int dmirror_migrate_in(struct dmirror_client *client, unsigned long start,
 		       struct dmirror_moved *moved);
 
 /**
+ * dmirror_migrate_place() - move pages to the device that a fault wants there
+ * @client: the client, inside an operation
+ * @start: first byte
+ * @end: (in, out) byte after the last, in the same leaf; on return where the
+ *	mapping ended if that was earlier
+ * @want: pages to expect, at least 1
+ * @buf: working memory
+ * @moved: pages that moved are added to it
+ *
+ * Only pages that exist move. Evicts others when the device is full.
+ *
+ * Context: process context, no mmap lock.
+ * Return: 0, also when no page moved; -EINTR when being killed; -ENODEV.
+ */
+int dmirror_migrate_place(struct dmirror_client *client, unsigned long start,
+			  unsigned long *end, unsigned int want,
+			  struct dmirror_migrate_buf *buf, unsigned int *moved);
+
+/**
  * dmirror_migrate_out() - move what a window has on the device back
  *
  * Parameters, context and return value as for dmirror_migrate_in().
@@ -61,6 +80,24 @@ int dmirror_migrate_in(struct dmirror_client *client, unsigned long start,
 int dmirror_migrate_out(struct dmirror_client *client, unsigned long start,
 			unsigned long *end, struct dmirror_migrate_buf *buf,
 			struct dmirror_moved *moved);
+
+/**
+ * dmirror_migrate_evict() - evict what a window has on the device
+ * @client: the client, inside an operation
+ * @start: first byte
+ * @end: byte after the last, in the same leaf
+ * @buf: working memory
+ * @moved: pages that left are added to it
+ *
+ * As dmirror_migrate_out(), but it is enough that something is mapped: holes are
+ * passed over, and the mapping need not be readable.
+ *
+ * Context: process context, no mmap lock.
+ * Return: 0, also when pages stay; -EINTR when being killed; -ENODEV.
+ */
+int dmirror_migrate_evict(struct dmirror_client *client, unsigned long start,
+			  unsigned long end, struct dmirror_migrate_buf *buf,
+			  u64 *moved);
 
 /**
  * dmirror_migrate_fault() - bring a page back that the CPU wants

@@ -18,6 +18,7 @@
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 
+#include "hints.h"
 #include "mirror.h"
 #include "trace.h"
 #include "vram.h"
@@ -350,6 +351,38 @@ void dmirror_mirror_fini(struct dmirror_client *client)
 		dmirror_leaf_destroy(leaf);
 	xa_destroy(&client->leaves);
 	mmdrop(client->mm);
+}
+
+/*
+ * Nobody reads the sequence of this notifier either. Of all events only those
+ * tell of addresses that cease to be: munmap() and what does the same, and for
+ * the addresses pages are moved away from mremap().
+ */
+static bool dmirror_watch_invalidate(struct mmu_interval_notifier *notifier,
+				     const struct mmu_notifier_range *range,
+				     unsigned long cur_seq)
+{
+	mmu_interval_set_seq(notifier, cur_seq);
+	if (range->event == MMU_NOTIFY_UNMAP)
+		dmirror_hints_forget(container_of(notifier, struct dmirror_hints,
+						  notifier),
+				     range->start, range->end);
+	return true;
+}
+
+static const struct mmu_interval_notifier_ops dmirror_watch_ops = {
+	.invalidate = dmirror_watch_invalidate,
+};
+
+int dmirror_mirror_watch(struct dmirror_client *client)
+{
+	return mmu_interval_notifier_insert(&client->hints->notifier, client->mm,
+					    0, ULONG_MAX, &dmirror_watch_ops);
+}
+
+void dmirror_mirror_unwatch(struct dmirror_client *client)
+{
+	mmu_interval_notifier_remove(&client->hints->notifier);
 }
 
 /*

@@ -129,4 +129,21 @@ unsigned long dmirror_leaf_read_begin(struct dmirror_leaf *leaf);
  */
 int dmirror_leaf_lock_valid(struct dmirror_leaf *leaf, unsigned long seq);
 
+/**
+ * dmirror_mirror_watch() - begin to note what the process unmaps
+ * @client: a client with hints
+ *
+ * Context: process context, no mmap lock held.
+ * Return: 0, or what mmu_interval_notifier_insert() returned.
+ */
+int dmirror_mirror_watch(struct dmirror_client *client);
+
+/**
+ * dmirror_mirror_unwatch() - undo dmirror_mirror_watch()
+ * @client: the client
+ *
+ * Context: process context; waits for invalidations in flight.
+ */
+void dmirror_mirror_unwatch(struct dmirror_client *client);
+
 #endif /* DMIRROR_MIRROR_H */

@@ -15,9 +15,11 @@
 #include "evict.h"
 #include "exclusive.h"
 #include "fault.h"
+#include "hints.h"
 #include "migrate.h"
 #include "mirror.h"
 #include "ops.h"
+#include "peer.h"
 #include "policy.h"
 #include "query.h"
 #include "snapshot.h"
@@ -61,42 +63,80 @@ int dmirror_op_write(struct dmirror_op *op)
 	return dmirror_op_access(op, true);
 }
 
-typedef int (*dmirror_migrate_fn)(struct dmirror_client *client,
-				  unsigned long start, unsigned long *end,
-				  struct dmirror_migrate_buf *buf,
-				  struct dmirror_moved *moved);
+/* One window of a request to migrate, each way. */
+typedef int (*dmirror_window_fn)(struct dmirror_op *op, unsigned long start,
+				 unsigned long *end,
+				 struct dmirror_migrate_buf *buf);
 
-/*
- * @stop is where it ended, for whatever reason. A mapping of a kind that never
- * moves does not end it, unless it is to be strict.
- */
-static int dmirror_op_migrate(struct dmirror_op *op, dmirror_migrate_fn migrate,
-			      unsigned long *stop)
+static int dmirror_op_window_in(struct dmirror_op *op, unsigned long start,
+				unsigned long *end, struct dmirror_migrate_buf *buf)
+{
+	return dmirror_migrate_in(op->client, start, end, buf, &op->moved);
+}
+
+static int dmirror_op_window_out(struct dmirror_op *op, unsigned long start,
+				 unsigned long *end, struct dmirror_migrate_buf *buf)
+{
+	return dmirror_migrate_out(op->client, start, end, buf, &op->moved);
+}
+
+static int dmirror_op_window_peer(struct dmirror_op *op, unsigned long start,
+				  unsigned long *end,
+				  struct dmirror_migrate_buf *buf)
+{
+	return dmirror_migrate_peer(op->client, op->peer, start, end, buf,
+				    &op->moved);
+}
+
+static int dmirror_op_window_evict(struct dmirror_op *op, unsigned long start,
+				   unsigned long *end,
+				   struct dmirror_migrate_buf *buf)
+{
+	return dmirror_migrate_evict(op->client, start, *end, buf, &op->done);
+}
+
+/* @stop is where it ended, for whatever reason, @tried what it came to. */
+static int dmirror_op_windows(struct dmirror_op *op, dmirror_window_fn window,
+			      unsigned long *stop, unsigned long *tried)
 {
 	struct dmirror_migrate_buf *buf = NULL;
-	unsigned long addr = op->start;
-	unsigned long end = addr;
 	int ret = 0;
 
+	*stop = op->start;
+	*tried = op->start;
 	if (!dmirror_inject(op->client->dev, DMIRROR_INJECT_BUFFER))
 		buf = kvmalloc(sizeof(*buf), GFP_KERNEL);
 	if (!buf)
-		ret = -ENOMEM;
+		return -ENOMEM;
 
-	while (!ret && addr < op->end) {
-		end = dmirror_policy_window_end(addr, op->end, DMIRROR_LEAF_SIZE);
-		ret = migrate(op->client, addr, &end, buf, &op->moved);
+	while (!ret && *stop < op->end) {
+		*tried = dmirror_policy_window_end(*stop, op->end,
+						   DMIRROR_LEAF_SIZE);
+		ret = window(op, *stop, tried, buf);
+		/*
+		 * A mapping of a kind that never moves does not end it, unless
+		 * it is to be strict.
+		 */
 		if (ret == -EOPNOTSUPP && !op->strict)
 			ret = 0;
 		if (ret)
 			break;
-		addr = end;
+		*stop = *tried;
 		ret = dmirror_mirror_relax(op->client);
 	}
-	*stop = addr;
-	dmirror_classify_untried(op->client, (op->end - end) >> PAGE_SHIFT,
-				 migrate == dmirror_migrate_out, &op->moved);
 	kvfree(buf);
+	return ret;
+}
+
+static int dmirror_op_migrate(struct dmirror_op *op, dmirror_window_fn window,
+			      unsigned long *stop)
+{
+	unsigned long tried;
+	int ret;
+
+	ret = dmirror_op_windows(op, window, stop, &tried);
+	dmirror_classify_untried(op->client, (op->end - tried) >> PAGE_SHIFT,
+				 window != dmirror_op_window_in, &op->moved);
 	return ret;
 }
 
@@ -156,7 +196,7 @@ int dmirror_op_migrate_in(struct dmirror_op *op)
 	ret = dmirror_op_migrate_enter(op, false);
 	if (ret)
 		return ret;
-	ret = dmirror_op_migrate(op, dmirror_migrate_in, &stop);
+	ret = dmirror_op_migrate(op, dmirror_op_window_in, &stop);
 	if (op->map) {
 		/* Not what was moved: some of it may have left again. */
 		err = dmirror_op_resident(op->client, op->start, stop, &op->done);
@@ -169,7 +209,7 @@ int dmirror_op_migrate_in(struct dmirror_op *op)
 	return ret;
 }
 
-int dmirror_op_migrate_out(struct dmirror_op *op)
+static int dmirror_op_migrate_away(struct dmirror_op *op, dmirror_window_fn window)
 {
 	unsigned long stop;
 	int ret;
@@ -177,8 +217,29 @@ int dmirror_op_migrate_out(struct dmirror_op *op)
 	ret = dmirror_op_migrate_enter(op, true);
 	if (ret)
 		return ret;
-	ret = dmirror_op_migrate(op, dmirror_migrate_out, &stop);
+	ret = dmirror_op_migrate(op, window, &stop);
 	op->done = op->moved.pages[DMIRROR_CLASS_MOVED];
+	dmirror_mirror_exit(op->client);
+	return ret;
+}
+
+int dmirror_op_migrate_out(struct dmirror_op *op)
+{
+	return dmirror_op_migrate_away(op, dmirror_op_window_out);
+}
+
+int dmirror_op_migrate_peer(struct dmirror_op *op)
+{
+	return dmirror_op_migrate_away(op, dmirror_op_window_peer);
+}
+
+int dmirror_op_advise(struct dmirror_op *op, enum dmirror_attr attr, u32 value)
+{
+	int ret = dmirror_mirror_enter(op->client);
+
+	if (ret)
+		return ret;
+	ret = dmirror_hints_set(op->client, op->start, op->end, attr, value);
 	dmirror_mirror_exit(op->client);
 	return ret;
 }
@@ -377,21 +438,41 @@ int dmirror_op_drop_exclusive(struct dmirror_op *op)
 	return dmirror_op_held(op, dmirror_exclusive_drop);
 }
 
-int dmirror_op_evict_all(struct dmirror_client *client)
+int dmirror_op_evict_range(struct dmirror_op *op)
+{
+	unsigned long stop, tried;
+	int ret;
+
+	ret = dmirror_mirror_enter(op->client);
+	if (ret)
+		return ret;
+	ret = dmirror_op_windows(op, dmirror_op_window_evict, &stop, &tried);
+	dmirror_mirror_exit(op->client);
+	return ret;
+}
+
+int dmirror_op_evict_some(struct dmirror_client *client, unsigned long want,
+			  u64 *pages)
 {
 	struct dmirror_device *dev = client->dev;
-	unsigned int pass;
-	int ret = -EBUSY;
 
-	for (pass = 0; pass < DMIRROR_EVICT_PASSES && ret == -EBUSY; pass++) {
-		if (fatal_signal_pending(current))
-			return -EINTR;
-		if (!dmirror_vram_get(&dev->vram))
-			return -ENODEV;
-		if (!dmirror_evict_all(dev, DMIRROR_REASON_EVICT))
-			ret = 0;
-		dmirror_vram_put(&dev->vram);
+	if (!dmirror_vram_get(&dev->vram))
+		return -ENODEV;
+	*pages += dmirror_evict_some(dev, want, DMIRROR_REASON_EVICT);
+	dmirror_vram_put(&dev->vram);
+	return fatal_signal_pending(current) ? -EINTR : 0;
+}
+
+int dmirror_op_evict_all(struct dmirror_client *client, u64 *pages)
+{
+	unsigned int pass;
+	int ret;
+
+	for (pass = 0; pass < DMIRROR_EVICT_PASSES; pass++) {
+		ret = dmirror_op_evict_some(client, ULONG_MAX, pages);
+		if (ret || !dmirror_evict_left(client->dev))
+			return ret;
 		cond_resched();
 	}
-	return ret;
+	return -EBUSY;
 }

@@ -15,6 +15,7 @@
 #define DMIRROR_OPS_H
 
 #include "classify.h"
+#include "range.h"
 #include "types.h"
 
 /**
@@ -23,6 +24,7 @@
  * @start: first byte
  * @end: byte after the last
  * @user: the caller's buffer
+ * @peer: the device a migration from device to device goes to, referenced
  * @strict: migrations end, with -EOPNOTSUPP, at a mapping of a kind that never
  *	moves; otherwise such pages are a class of @moved like any other
  * @map: a migration to the device also enters what is there in the device page
@@ -37,6 +39,7 @@ struct dmirror_op {
 	unsigned long start;
 	unsigned long end;
 	void __user *user;
+	struct dmirror_device *peer;
 	bool strict;
 	bool map;
 	u64 done;
@@ -120,12 +123,53 @@ int dmirror_op_check_exclusive(struct dmirror_op *op);
 int dmirror_op_drop_exclusive(struct dmirror_op *op);
 
 /**
+ * dmirror_op_migrate_peer() - move what the range has on the device to @op->peer
+ * @op: the request; @op->done is what moved
+ *
+ * Return: 0, -EFAULT, -EOPNOTSUPP as for dmirror_op_migrate_in(); -ENODEV also
+ * when @op->peer has gone.
+ */
+int dmirror_op_migrate_peer(struct dmirror_op *op);
+
+/**
+ * dmirror_op_advise() - take advice for the range
+ * @op: the request, of a client with hints
+ * @attr: what it is about
+ * @value: what it says; 0 is the default
+ *
+ * Return: 0; -ENOSPC when the client has given too many pieces of advice.
+ */
+int dmirror_op_advise(struct dmirror_op *op, enum dmirror_attr attr, u32 value);
+
+/**
+ * dmirror_op_evict_range() - evict what the range has on the device
+ * @op: the request; @op->done is what left
+ *
+ * Holes are passed over.
+ *
+ * Return: 0, also when pages stay.
+ */
+int dmirror_op_evict_range(struct dmirror_op *op);
+
+/**
+ * dmirror_op_evict_some() - evict from the client's device by LRU
+ * @client: the client
+ * @want: how many pages, at least
+ * @pages: what left is added to it
+ *
+ * Return: 0, also when there was less; -EINTR; -ENODEV.
+ */
+int dmirror_op_evict_some(struct dmirror_client *client, unsigned long want,
+			  u64 *pages);
+
+/**
  * dmirror_op_evict_all() - empty the memory of the client's device
  * @client: the client
+ * @pages: what left is added to it
  *
  * Return: 0; -EBUSY when pages are left that somebody holds or that came
  * meanwhile; -EINTR; -ENODEV.
  */
-int dmirror_op_evict_all(struct dmirror_client *client);
+int dmirror_op_evict_all(struct dmirror_client *client, u64 *pages);
 
 #endif /* DMIRROR_OPS_H */

@@ -15,6 +15,7 @@
 
 #include <drm/hmm_dmirror_drm.h>
 
+#include "hints.h"
 #include "mirror.h"
 #include "query.h"
 #include "vram.h"
@@ -81,6 +82,27 @@ static void dmirror_query_leaf(struct dmirror_query *q, struct dmirror_leaf *lea
 	mutex_unlock(&leaf->lock);
 }
 
+static u64 dmirror_query_advice(const struct dmirror_advice *advice)
+{
+	return (u64)advice->location << 32 |
+	       (advice->read_mostly ? HMM_DMIRROR_QUERY_READ_MOSTLY : 0) |
+	       (advice->atomic ? HMM_DMIRROR_QUERY_ATOMIC : 0);
+}
+
+static void dmirror_query_hints(struct dmirror_query *q, struct dmirror_client *client,
+				unsigned long start, unsigned long end)
+{
+	unsigned long addr, base = start;
+	struct dmirror_range range;
+
+	for (; start < end; start = range.end) {
+		dmirror_hints_find(client, start, &range);
+		for (addr = start; addr < min(end, range.end); addr += PAGE_SIZE)
+			q->pages[(addr - base) >> PAGE_SHIFT] |=
+				dmirror_query_advice(&range.advice);
+	}
+}
+
 int dmirror_query_window(struct dmirror_query *q, struct dmirror_client *client,
 			 unsigned long start, unsigned long end)
 {
@@ -100,6 +122,7 @@ int dmirror_query_window(struct dmirror_query *q, struct dmirror_client *client,
 	if (leaf)
 		dmirror_query_leaf(q, leaf, dmirror_leaf_index(start),
 				   dmirror_leaf_count(start, end));
+	dmirror_query_hints(q, client, start, end);
 	return 0;
 }
 

@@ -35,21 +35,27 @@ struct dmirror_submission_id {
 enum dmirror_reason {
 	DMIRROR_REASON_REQUEST,		/* asked for through a front end */
 	DMIRROR_REASON_CPU_FAULT,
+	DMIRROR_REASON_DEV_FAULT,	/* policy wants it on the device */
 	DMIRROR_REASON_EVICT,
+	DMIRROR_REASON_AHEAD,		/* evicted before anybody had to wait */
 	DMIRROR_REASON_TEARDOWN,
 };
 #endif
 
 TRACE_DEFINE_ENUM(DMIRROR_REASON_REQUEST);
 TRACE_DEFINE_ENUM(DMIRROR_REASON_CPU_FAULT);
+TRACE_DEFINE_ENUM(DMIRROR_REASON_DEV_FAULT);
 TRACE_DEFINE_ENUM(DMIRROR_REASON_EVICT);
+TRACE_DEFINE_ENUM(DMIRROR_REASON_AHEAD);
 TRACE_DEFINE_ENUM(DMIRROR_REASON_TEARDOWN);
 
 #define dmirror_show_reason(r) \
 	__print_symbolic(r, \
 		{ DMIRROR_REASON_REQUEST, "request" }, \
 		{ DMIRROR_REASON_CPU_FAULT, "cpu_fault" }, \
+		{ DMIRROR_REASON_DEV_FAULT, "dev_fault" }, \
 		{ DMIRROR_REASON_EVICT, "evict" }, \
+		{ DMIRROR_REASON_AHEAD, "ahead" }, \
 		{ DMIRROR_REASON_TEARDOWN, "teardown" })
 
 DECLARE_EVENT_CLASS(dmirror_window,
@@ -130,6 +136,17 @@ DEFINE_EVENT(dmirror_migrate, dmirror_migrate_out_begin,
 	TP_ARGS(dev, start, npages, reason, moved, failed));
 
 DEFINE_EVENT(dmirror_migrate, dmirror_migrate_out_end,
+	TP_PROTO(unsigned int dev, unsigned long start, unsigned long npages,
+		 int reason, unsigned long moved, unsigned long failed),
+	TP_ARGS(dev, start, npages, reason, moved, failed));
+
+/* dev: which one they leave */
+DEFINE_EVENT(dmirror_migrate, dmirror_migrate_peer_begin,
+	TP_PROTO(unsigned int dev, unsigned long start, unsigned long npages,
+		 int reason, unsigned long moved, unsigned long failed),
+	TP_ARGS(dev, start, npages, reason, moved, failed));
+
+DEFINE_EVENT(dmirror_migrate, dmirror_migrate_peer_end,
 	TP_PROTO(unsigned int dev, unsigned long start, unsigned long npages,
 		 int reason, unsigned long moved, unsigned long failed),
 	TP_ARGS(dev, start, npages, reason, moved, failed));

@@ -9,6 +9,7 @@
  *
  *   client->ops		held for reading by every operation of a file;
  *				operations may sleep for long under it
+ *   hints->advise		one setting of advice at a time
  *   vram->evict_lock		one evictor per device; taken before any mm or
  *				page lock because eviction takes both
  *   mm->mmap_lock		for reading, one 2 MiB window at a time
@@ -18,6 +19,8 @@
  *				is allocated and nothing of user space is
  *				touched under it
  *   queue->lock		spinlock: what jobs are queued
+ *   dev->hints_lock		spinlock; which clients have advice
+ *   hints->lock		spinlock; taken by an invalidate callback, too
  *   vram->lock			spinlock, interrupts off: pages are freed under
  *				page table locks and, coherent ones, from
  *				softirqs
@@ -27,6 +30,7 @@
 
 #include <linux/cdev.h>
 #include <linux/device.h>
+#include <linux/hashtable.h>
 #include <linux/ioport.h>
 #include <linux/kref.h>
 #include <linux/mm_types.h>
@@ -35,6 +39,7 @@
 #include <linux/rwsem.h>
 #include <linux/sizes.h>
 #include <linux/spinlock.h>
+#include <linux/workqueue.h>
 #include <linux/xarray.h>
 
 #include "block.h"
@@ -46,6 +51,7 @@ struct dentry;
 struct dmirror_account;
 struct dmirror_engines;
 struct dmirror_queues;
+struct dmirror_hints;
 struct drm_device;
 struct hmm_devmem;
 
@@ -92,6 +98,10 @@ enum dmirror_kind {
  *	the system has no such piece left; NULL while used up, under @evict_lock
  * @waiters: tasks that want pages and wait for @evict_lock; while there are
  *	any, nobody takes pages past them
+ * @low: with fewer free pages than this the device is short of them; constant
+ * @high: with this many it is no more; constant
+ * @short_until: in jiffies: until then it is worth while to evict ahead
+ * @ahead: evicts ahead
  */
 struct dmirror_vram {
 	struct hmm_devmem *devmem;
@@ -113,6 +123,11 @@ struct dmirror_vram {
 	unsigned long *evict_dst;
 	struct folio *spare;
 	atomic_t waiters;
+
+	unsigned long low;
+	unsigned long high;
+	unsigned long short_until;
+	struct work_struct ahead;
 };
 
 /**
@@ -131,6 +146,8 @@ struct dmirror_vram {
  * @debugfs: directory, NULL when there is none
  * @engines: what does jobs
  * @clients: open files
+ * @hints_lock: protects @hints
+ * @hints: struct dmirror_hints with advice, by address space
  */
 struct dmirror_device {
 	struct kref ref;
@@ -145,6 +162,9 @@ struct dmirror_device {
 	struct dentry *debugfs;
 	struct dmirror_engines *engines;
 	atomic_t clients;
+
+	spinlock_t hints_lock;		/* @hints */
+	DECLARE_HASHTABLE(hints, 6);
 };
 
 /**
@@ -160,6 +180,8 @@ struct dmirror_device {
  *	changes under @ops for writing
  * @pins: who may look at leaves without @ops; while there is one none is dropped
  * @queues: of jobs, or NULL
+ * @hints: where its pages should be; NULL for a client of a character device,
+ *	for which pages move on request only
  * @fail_alloc: bit 0 set: fail the next destination allocation (once)
  * @stats: its own share of the counters
  */
@@ -174,6 +196,7 @@ struct dmirror_client {
 	int prune_at;
 	atomic_t pins;
 	struct dmirror_queues *queues;
+	struct dmirror_hints *hints;
 	unsigned long fail_alloc;
 	struct dmirror_file_stats stats;
 };

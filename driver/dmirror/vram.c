@@ -109,6 +109,18 @@ void dmirror_vram_unreserve(struct dmirror_vram *vram, struct dmirror_reserve *r
 	res->nr = 0;
 }
 
+struct dmirror_account *dmirror_vram_account(struct dmirror_vram *vram,
+					     const struct page *page)
+{
+	struct dmirror_account *account;
+	unsigned long flags;
+
+	spin_lock_irqsave(&vram->lock, flags);
+	account = vram->accounts[dmirror_vram_index(vram, page)];
+	spin_unlock_irqrestore(&vram->lock, flags);
+	return account;
+}
+
 /* Page numbers [idx, idx + n) become live, or with NULL free. */
 static void dmirror_vram_set_account(struct dmirror_vram *vram, unsigned long idx,
 				     unsigned int n, struct dmirror_account *account)
@@ -130,7 +142,9 @@ static struct page *dmirror_vram_activate(struct dmirror_vram *vram,
 	unsigned long flags;
 	struct page *page;
 
-	if (!dmirror_account_charge(res->account, n))
+	if (res->twice)
+		dmirror_account_charge_more(res->account, n);
+	else if (!dmirror_account_charge(res->account, n))
 		return NULL;
 	page = hmm_devmem_page_get(vram->devmem,
 				   vram->pfn_first + res->idx[i], order);
@@ -424,6 +438,8 @@ void dmirror_vram_fini(struct dmirror_device *dev)
 
 	while (dmirror_vram_busy(vram))
 		schedule_timeout_uninterruptible(1);
+	/* Woken by users only. */
+	cancel_work_sync(&vram->ahead);
 	hmm_devmem_remove(vram->devmem);
 	dmirror_vram_free_tables(vram);
 }

@@ -18,6 +18,7 @@ struct page;
 /**
  * struct dmirror_reserve - device pages set aside for one window
  * @account: who is charged for those that become live
+ * @twice: who is charged is charged already, for pages that leave another device
  * @idx: page numbers
  * @nr: how many
  * @next: first entry of @idx not yet considered
@@ -26,6 +27,7 @@ struct page;
  */
 struct dmirror_reserve {
 	struct dmirror_account *account;
+	bool twice;
 	u32 idx[DMIRROR_BLOCK_PAGES];
 	unsigned int nr;
 	unsigned int next;
@@ -122,6 +124,16 @@ struct page *dmirror_vram_data(const struct dmirror_vram *vram, struct page *pag
  * Context: any.
  */
 void dmirror_vram_touch(struct dmirror_vram *vram, const struct page *page);
+
+/**
+ * dmirror_vram_account() - who is charged for a page
+ * @vram: the memory
+ * @page: one of the device's pages, kept live by the caller
+ *
+ * Return: the account, there for as long as the page is live.
+ */
+struct dmirror_account *dmirror_vram_account(struct dmirror_vram *vram,
+					     const struct page *page);
 
 /**
  * dmirror_vram_reserve() - set pages aside, all that is wanted or none

@@ -24,7 +24,8 @@
  *   ENOENT   no such queue, sequence number, sync object, device or point
  *   EBUSY    outrun by changes of the address space for longer than the retry
  *            budget, or pages that somebody holds on to; trying again may help
- *   ENOSPC   a limit of this file is reached: jobs that wait, events nobody reads
+ *   ENOSPC   a limit of this file is reached: jobs that wait, events nobody reads,
+ *            pieces of advice
  *   ETIME    the time given has passed
  *   EOPNOTSUPP  the kernel, or this kind of memory, cannot do it
  *   ECANCELED   a job was not run: its queue was reset, or is being closed
@@ -102,7 +103,8 @@ struct drm_hmm_dmirror_get_param {
 #define HMM_DMIRROR_PAGE_PRESENT	2 /* was there already */
 #define HMM_DMIRROR_PAGE_HOLE		3 /* no page there, and none made */
 #define HMM_DMIRROR_PAGE_BUSY		4 /* pinned, locked or referenced by somebody */
-#define HMM_DMIRROR_PAGE_ELSEWHERE	5 /* swapped out, or on a device that kept it */
+#define HMM_DMIRROR_PAGE_ELSEWHERE	5 /* swapped out, or on a device that kept it; */
+					  /* DEST_DEVICE: in system memory, too */
 #define HMM_DMIRROR_PAGE_UNSUPPORTED	6 /* its kind does not move: of files, of hugetlb */
 #define HMM_DMIRROR_PAGE_NOMEM		7 /* no room for it, or over the file's limit */
 #define HMM_DMIRROR_PAGE_RACED		8 /* changed while the request looked at it */
@@ -182,9 +184,11 @@ struct drm_hmm_dmirror_migrate {
  * device fault moves to VRAM. FAULT_AROUND: how much a CPU fault brings back.
  *
  * Advice belongs to the file and to addresses, mapped or not: it moves nothing by
- * itself, is forgotten where the process unmaps, stays at the old address after
- * mremap() (as far as that unmaps, it is forgotten there), and is not handed on
- * over fork(): a child opens the node for itself.
+ * itself, is forgotten where the process unmaps, stays at the old address when
+ * mremap() moves pages, which forgets it there, too, and is not handed on over
+ * fork(): a child opens the node for itself. A file may have a few thousand pieces
+ * of advice; munmap() in the middle of one makes it two, and should there be no
+ * room for that it forgets the shorter of them.
  */
 struct drm_hmm_dmirror_advise {
 	__u64 start;
@@ -416,8 +420,8 @@ struct drm_hmm_dmirror_query {
  * @flags: (in) 0
  * @pages: (out) pages that left
  *
- * RANGE takes the way of eviction, by pages and not by addresses: unlike MIGRATE to
- * system memory it also moves pages for which nobody holds the mapping readable.
+ * RANGE does not mind holes and, unlike MIGRATE to system memory, mappings that are
+ * not readable. BYTES goes by blocks of 2 MiB of device memory.
  */
 struct drm_hmm_dmirror_evict {
 	__u64 start;
@@ -535,7 +539,16 @@ struct drm_hmm_dmirror_exclusive {
 	X(JOBS_CANCELED, jobs_canceled, "jobs that were not run, or not to their end") \
 	X(JOBS_TIMED_OUT, jobs_timed_out, "jobs that ran too long") \
 	X(JOB_BYTES, job_bytes, "bytes of ranges that jobs worked on") \
-	X(QUEUE_RESETS, queue_resets, "queues reset because of a job that ran too long")
+	X(QUEUE_RESETS, queue_resets, "queues reset because of a job that ran too long") \
+	X(DEV_FAULT_MOVED, dev_fault_moved_pages, "pages device faults moved to the device") \
+	X(THRASH_HOLDS, thrash_holds, \
+	  "times 64 KiB that moved back and forth were put on hold") \
+	X(THRASH_HELD_PAGES, thrash_held_pages, \
+	  "pages the device used where they were because of a hold") \
+	X(EVICTED_AHEAD, evicted_ahead_pages, \
+	  "pages evicted before somebody had to wait for room") \
+	X(PEER_OUT_PAGES, peer_out_pages, "pages moved straight to another device") \
+	X(PEER_IN_PAGES, peer_in_pages, "pages moved here straight from another device")
 
 /* HMM_DMIRROR_STAT_*, and HMM_DMIRROR_NR_STATS */
 #define HMM_DMIRROR_STATS_ENUM(id, name, what) HMM_DMIRROR_STAT_##id,
