@@ -12,6 +12,8 @@
 #define NPAGES	16UL
 #define PARAMS	"inject=1 vram_mb=4"
 #define NTH_MAX	100
+#define VRAM_MB	4
+#define ROUNDS	30
 
 FIXTURE(load) {
 	struct dm_health health;
@@ -113,7 +115,7 @@ TEST_F_TIMEOUT(load, load_from_nth_on, dm_timeout(60))
 /* Binding says why not; the other device goes on with its pages. */
 TEST_F_TIMEOUT(load, bind, dm_timeout(60))
 {
-	int other = dm_open(DM_PRIVATE1), nth, i, ret;
+	int other = dm_open(DM_PRIVATE1), nth, i, ret, unbound;
 	char how[64];
 	long acted;
 
@@ -126,6 +128,7 @@ TEST_F_TIMEOUT(load, bind, dm_timeout(60))
 			ASSERT_GT(NTH_MAX, nth);
 			ASSERT_EQ(0, mc_bind(DM_PRIVATE0, false));
 			ASSERT_EQ(0, mc_wait_node(DM_PRIVATE0, false));
+			unbound = mc_iomem("hmm_d");
 			snprintf(how, sizeof(how), "nth=%d every=1 fail", nth);
 			ASSERT_EQ(0, dm_inject_arm(DM_DRIVER, point, how));
 			ret = mc_bind(DM_PRIVATE0, true);
@@ -136,6 +139,7 @@ TEST_F_TIMEOUT(load, bind, dm_timeout(60))
 			ASSERT_EQ(0, dm_inject_arm(DM_DRIVER, point, ""));
 			if (ret) {
 				ASSERT_EQ(0, mc_wait_node(DM_PRIVATE0, false));
+				ASSERT_EQ(unbound, mc_iomem("hmm_d"));
 				ASSERT_EQ(0, mc_bind(DM_PRIVATE0, true));
 			}
 			ASSERT_EQ(0, mc_wait_node(DM_PRIVATE0, true));
@@ -146,6 +150,41 @@ TEST_F_TIMEOUT(load, bind, dm_timeout(60))
 	}
 	ASSERT_EQ(0, close(other));
 	ASSERT_TAGS(self->theirs.ptr, NPAGES, self->theirs.ptr, 2, DM_PEER);
+}
+
+/* Free memory that can be used, in MiB. */
+static long available_mb(void)
+{
+	char text[2048], *p;
+
+	if (dm_read_file("/proc/meminfo", text, sizeof(text)) < 0)
+		return -1;
+	p = strstr(text, "MemAvailable:");
+	return p ? atol(p + strlen("MemAvailable:")) / 1024 : -1;
+}
+
+/* Failing again and again costs nothing: the memory of the device came back. */
+TEST_F_TIMEOUT(load, memory_returns, dm_timeout(60))
+{
+	long before;
+	int i, k;
+
+	for (i = 0; i < self->points.n; i++) {
+		ASSERT_EQ(0, mc_bind(DM_PRIVATE0, false));
+		before = available_mb();
+		for (k = 0; k < ROUNDS; k++) {
+			ASSERT_EQ(0, dm_inject_arm(DM_DRIVER, self->points.name[i],
+						   "nth=1 every=1 fail"));
+			ASSERT_EQ(-ENOMEM, mc_bind(DM_PRIVATE0, true));
+		}
+		EXPECT_GT(ROUNDS * VRAM_MB / 2, before - available_mb()) {
+			TH_LOG("point %d: %ld MiB are missing", i,
+			       before - available_mb());
+		}
+		ASSERT_EQ(0, dm_inject_arm(DM_DRIVER, self->points.name[i], ""));
+		ASSERT_EQ(0, mc_bind(DM_PRIVATE0, true));
+		ASSERT_EQ(0, mc_wait_node(DM_PRIVATE0, true));
+	}
 }
 
 DM_INJECT_MAIN(1, "vram_mb=4")
