@@ -151,8 +151,22 @@ TEST_F(move, second_cpu_fault)
 	ASSERT_TAGS(self->b.ptr, self->b.npages, self->b.ptr, 1, DM_CPU);
 }
 
+/*
+ * zap_huge_pmd() of 6.19 to 7.3 takes a migration entry of a large device page for
+ * a mapping of it: it drops a reference and a mapping that the entry does not have.
+ * The page is freed while it moves, its charge with it, and the kernel spins
+ * forever in folio_lruvec_lock_irqsave() with what took its place. No driver can
+ * prevent it. DMIRROR_HAZARDS=1 runs these tests all the same, in a machine that
+ * is thrown away.
+ */
+#define HAZARD_OF_ZAP() do {						\
+	if (variant->large && variant->resident && !getenv("DMIRROR_HAZARDS")) \
+		SKIP(return, "this kernel frees a large device page zapped on its way out"); \
+} while (0)
+
 TEST_F(move, dontneed)
 {
+	HAZARD_OF_ZAP();
 	MEET(do_dontneed);
 	memset(self->b.mirror, 0xff, self->b.size);
 	ASSERT_EQ(0, dm_read(self->dm.fd, self->b.ptr, self->b.npages,
@@ -176,6 +190,7 @@ TEST_F(move, unmap)
 {
 	struct dm_buf keep = self->b;
 
+	HAZARD_OF_ZAP();
 	/* A fault in a mapping that has gone is a signal. */
 	if (variant->mover == do_touch)
 		return;
