@@ -216,6 +216,8 @@ TEST_F(modes, limit_above_all)
 /* Every command that there is, on memory that is there; wrong answers are counted. */
 static int not_enodev(int fd, struct dm_buf *b)
 {
+	const struct drm_hmm_dmirror_job job = { .op = HMM_DMIRROR_JOB_NOP };
+	struct drm_hmm_dmirror_inject inject = { .point = "copy" };
 	__u64 q[16], v;
 	int n = 0;
 
@@ -225,6 +227,11 @@ static int not_enodev(int fd, struct dm_buf *b)
 	n += dmd_query(fd, b->ptr, 1, q) != -ENODEV;
 	n += dmd_exclusive(fd, HMM_DMIRROR_EXCLUSIVE_TAKE, b->ptr, DM_PAGE, NULL) !=
 	     -ENODEV;
+	n += dmd_advise(fd, b->ptr, DM_PAGE, HMM_DMIRROR_ADVISE_RESET, 0) != -ENODEV;
+	n += dmd_submit(fd, 0, &job, 1, NULL, NULL) != -ENODEV;
+	n += dmd_wait(fd, 0, 1, 0, NULL) != -ENODEV;
+	n += dmd_evict(fd, HMM_DMIRROR_EVICT_ALL, NULL, 0, NULL) != -ENODEV;
+	n += dmd_inject(fd, &inject) != -ENODEV;
 	n += dmd_stats(fd, HMM_DMIRROR_STATS_FILE, q, 16) != -ENODEV;
 	n += !!drmGetVersion(fd);
 	return n;

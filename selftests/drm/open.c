@@ -135,6 +135,9 @@ TEST_F(open, inherited)
 		/* Wrong or not, nothing of it is looked at. */
 		if (dmd_migrate(self->drm, NULL, 1, 99, 99, 99, NULL) != -EPERM)
 			_exit(3);
+		if (dmd_evict(self->drm, HMM_DMIRROR_EVICT_ALL, NULL, 0, NULL) !=
+		    -EPERM)
+			_exit(4);
 		/* Its own file serves it all right. */
 		_exit(use_node(self->node));
 	}
