@@ -35,7 +35,7 @@ install_modules()
 # The kernel of a Debian suite, fetched as packages.
 select_suite()
 {
-	local found release dir
+	local found dir
 
 	found=$("$TOP/tools/kernels/image" "$1") || exit 1
 	release=${found%% *}
