@@ -54,10 +54,10 @@ select_suite()
 # One of tools/vm/kernels/list, built if it is not there yet.
 select_built_kernel()
 {
-	local name=$1 dest=$CACHE/kernels/$1 args
+	local dest args
 
-	"$VM_DIR/kernel" "$name" || exit 1
-	read -r _ _ _ scale args <<<"$(kernel_entry "$name")"
+	dest=$("$VM_DIR/kernel" "$1") || exit 1
+	read -r _ _ _ scale args <<<"$(kernel_entry "$1")"
 	kdir=$dest/build
 	ksrc=$(cat "$dest/source")
 	kernel=$kdir/arch/x86/boot/bzImage
