@@ -11,17 +11,17 @@
 #                  build tree
 #   TESTS="c c:t"  collections, or programs of collections, for check
 #   MODULE=<name>  hmm_dmirror or test_hmm, for check-compat
-#   TIME=<seconds> how long to soak; SEED=, THREADS=, LIMIT=<MiB> as well
+#   TIME=<seconds> how long to soak; SEED=, THREADS=, LIMIT=<MiB>, PROCS=<jobs>
 #   HMM_DMIRROR_CACHE=<dir>  where the guest root is kept (~/.cache/hmm-dmirror)
 
 KDIR ?=
 KERNEL ?=
 TESTS ?=
 MODULE ?= hmm_dmirror
-export KDIR KERNEL TESTS MODULE TIME SEED THREADS LIMIT
+export KDIR KERNEL TESTS MODULE TIME SEED THREADS LIMIT PROCS
 
 # kbuild looks for itself at W=, C=, V=, CC= and the like.
-KBUILD_VARS = $(filter-out KDIR=% KERNEL=% TESTS=% MODULE=% TIME=% SEED=% THREADS=% LIMIT=%,$(MAKEOVERRIDES))
+KBUILD_VARS = $(filter-out KDIR=% KERNEL=% TESTS=% MODULE=% TIME=% SEED=% THREADS=% LIMIT=% PROCS=%,$(MAKEOVERRIDES))
 
 modules: ## build hmm_devmem.ko and hmm_dmirror.ko (KDIR=, W=1, C=1)
 	@tools/modules/build $(KBUILD_VARS)
@@ -38,7 +38,7 @@ run: ## watch a process migrate to the device and back, in a guest
 check: ## run the selftests in a guest (TESTS=, KERNEL=)
 	@tools/check/suite
 
-soak: ## the exerciser in a guest (TIME=, SEED=, THREADS=, LIMIT=, KERNEL=)
+soak: ## the exerciser, or PROCS= processes of jobs, in a guest (TIME=, SEED=)
 	@tools/check/soak
 
 check-compat: ## run the kernel's own hmm-tests in a guest (MODULE=test_hmm)

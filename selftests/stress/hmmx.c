@@ -26,13 +26,14 @@ static const char hx_usage[] =
 "  --json FILE   summary\n"
 "  --swap MIB    swap on a zram device of this size meanwhile\n"
 "  --limit MIB   in a memory cgroup of this size\n"
+"  --small       no 2 MiB pages\n"
 "  --quiet       no words\n"
 "The status is 0, 1 after a difference, 2 when it could not be run.\n";
 
 enum {
 	HX_OPT_SEED = 256, HX_OPT_TIME, HX_OPT_OPS, HX_OPT_THREADS, HX_OPT_LOG,
 	HX_OPT_JSON, HX_OPT_SWAP, HX_OPT_LIMIT, HX_OPT_REPLAY, HX_OPT_SHRINK,
-	HX_OPT_QUIET, HX_OPT_HELP,
+	HX_OPT_QUIET, HX_OPT_HELP, HX_OPT_SMALL,
 };
 
 static const struct option hx_options[] = {
@@ -46,6 +47,7 @@ static const struct option hx_options[] = {
 	{ "limit", 1, NULL, HX_OPT_LIMIT },
 	{ "replay", 1, NULL, HX_OPT_REPLAY },
 	{ "shrink", 1, NULL, HX_OPT_SHRINK },
+	{ "small", 0, NULL, HX_OPT_SMALL },
 	{ "quiet", 0, NULL, HX_OPT_QUIET },
 	{ "help", 0, NULL, HX_OPT_HELP },
 	{ }
@@ -86,6 +88,9 @@ static int hx_option(struct hx_args *args, int opt)
 		return 0;
 	case HX_OPT_SHRINK:
 		args->shrink = optarg;
+		return 0;
+	case HX_OPT_SMALL:
+		args->run.small = true;
 		return 0;
 	case HX_OPT_QUIET:
 		return freopen("/dev/null", "w", stderr) ? 0 : -errno;

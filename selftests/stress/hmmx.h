@@ -86,6 +86,8 @@ extern const unsigned int hx_nr_kinds;
  * @threads: how many
  * @ops: stop after so many operations of each thread; 0: by time
  * @seconds: stop after so long
+ * @small: no 2 MiB pages: with them a kernel can hang when one is unmapped while it
+ *	moves (Documentation/design.rst, Limits), which takes two threads
  * @log: where operations are logged before they are done, -1 nowhere
  * @replay: operations to do instead of random ones, @nr_replay of them
  * @area: all areas, HX_AREAS of each thread
@@ -98,6 +100,7 @@ struct hx_run {
 	unsigned int	threads;
 	__u64		ops;
 	unsigned int	seconds;
+	bool		small;
 	int		log;
 	struct hx_line	*replay;
 	unsigned long	nr_replay;

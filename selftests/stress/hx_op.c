@@ -87,7 +87,7 @@ static int hx_op_map(struct hx_actor *a, const struct hx_op *op)
 	if (hx_remap(a, op, op->page, PROT_READ | PROT_WRITE))
 		return 1;
 	madvise(hx_addr(a, op), op->npages * DM_PAGE,
-		op->arg & 1 ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+		op->arg & 1 && !a->run->small ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
 	return 0;
 }
 
@@ -180,9 +180,21 @@ static int hx_op_##name(struct hx_actor *a, const struct hx_op *op)	\
 
 HX_ADVICE(cold, MADV_COLD)
 HX_ADVICE(pageout, MADV_PAGEOUT)
-HX_ADVICE(collapse, MADV_COLLAPSE)
 HX_ADVICE(populate, MADV_POPULATE_READ)
-HX_ADVICE(hugepage, MADV_HUGEPAGE)
+
+static int hx_op_collapse(struct hx_actor *a, const struct hx_op *op)
+{
+	if (!a->run->small)
+		madvise(hx_addr(a, op), op->npages * DM_PAGE, MADV_COLLAPSE);
+	return 0;
+}
+
+static int hx_op_hugepage(struct hx_actor *a, const struct hx_op *op)
+{
+	if (!a->run->small)
+		madvise(hx_addr(a, op), op->npages * DM_PAGE, MADV_HUGEPAGE);
+	return 0;
+}
 
 /* The CPU, and the kernel for it ----------------------------------------- */
 

@@ -39,8 +39,8 @@ fi
 ktap_print_header
 ktap_set_plan 4
 run one_thread --threads 1
-run two_threads --threads 2
-run swap --threads 2 --swap 64
-run limit --threads 2 --swap 128 --limit 40
+run two_threads --threads 2 --small
+run swap --threads 2 --small --swap 64
+run limit --threads 2 --small --swap 128 --limit 40
 rm -rf "$work"
 ktap_finished
