@@ -16,6 +16,7 @@
 #include <linux/overflow.h>
 
 #include "fault.h"
+#include "hints.h"
 #include "job.h"
 #include "mirror.h"
 #include "policy.h"
@@ -262,13 +263,18 @@ static size_t dmirror_job_touch_add(struct dmirror_walk *w, void *mem, size_t le
 	return len;
 }
 
-/* The page was needed for the moment only: let the CPU have it without a fault. */
+/*
+ * Unless advice says to hold it until the CPU wants it, the page was needed for the
+ * moment only: let the CPU have it without a fault.
+ */
 static void dmirror_job_unexclude(struct dmirror_job *job, const struct dmirror_job_env *env)
 {
 	unsigned long start = job->arg.dst & PAGE_MASK;
 	struct dmirror_leaf *leaf = dmirror_leaf_find(env->client, start);
+	struct dmirror_range range;
 
-	if (leaf)
+	dmirror_hints_find(env->client, start, &range);
+	if (leaf && !range.advice.atomic)
 		dmirror_fault_window(env->client, leaf, start, start + PAGE_SIZE,
 				     DMIRROR_FAULT_WRITE | DMIRROR_FAULT_NOWAIT |
 				     DMIRROR_FAULT_STAY);

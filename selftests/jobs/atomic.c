@@ -244,4 +244,27 @@ TEST_F(jobs, exclusive_for_the_moment)
 	dm_buf_free(&b);
 }
 
+/* With advice it is held until the CPU wants it. */
+TEST_F(jobs, exclusive_by_advice)
+{
+	struct dm_page page;
+	struct dm_buf b;
+
+	if (!dmd_has(self->drm, HMM_DMIRROR_FEATURE_EXCLUSIVE))
+		SKIP(return, "no exclusive access here");
+	ASSERT_EQ(0, dm_buf_anon(&b, 1, DM_BUF_SMALL));
+	*(__u64 *)b.ptr = 1;
+	ASSERT_EQ(0, dmd_advise(self->drm, b.ptr, b.size, HMM_DMIRROR_ADVISE_LOCATION,
+				HMM_DMIRROR_LOCATION_SYSTEM));
+	ASSERT_EQ(0, dmd_advise(self->drm, b.ptr, b.size, HMM_DMIRROR_ADVISE_ATOMIC,
+				HMM_DMIRROR_ATOMIC_DEVICE));
+	ASSERT_EQ(0, job_run1(self->drm, job_add64((__u64 *)b.ptr, 1, 5000), NULL));
+	ASSERT_EQ(0, dm_pages(self->dm.fd, b.ptr, 1, &page));
+	EXPECT_EQ(DM_EXCLUSIVE_ENTRY, page.where);
+	EXPECT_EQ(5001, *(__u64 *)b.ptr);
+	ASSERT_EQ(0, dm_pages(self->dm.fd, b.ptr, 1, &page));
+	EXPECT_EQ(DM_SYS, page.where);
+	dm_buf_free(&b);
+}
+
 TEST_HARNESS_MAIN
