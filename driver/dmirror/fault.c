@@ -128,6 +128,10 @@ static int dmirror_fault_enter(struct dmirror_fault *f)
 
 		if (!pte && f->need)
 			ret = -EFAULT;
+		/* So that policy hears of a write, which it may treat differently. */
+		if (leaf->client->hints && !(f->need & DMIRROR_PTE_WRITE) &&
+		    !(pte & DMIRROR_PTE_VRAM))
+			pte &= ~DMIRROR_PTE_WRITE;
 		/* An exclusive entry is better than what the CPU can offer. */
 		if (pte && !(leaf->pt.pte[first + i] & DMIRROR_PTE_EXCLUSIVE))
 			dmirror_pt_set(&leaf->pt, first + i, pte);

@@ -178,6 +178,34 @@ struct dmirror_leaf *dmirror_leaf_get(struct dmirror_client *client,
 	return leaf;
 }
 
+static void dmirror_leaf_unmap(struct dmirror_leaf *leaf, unsigned long start,
+			       unsigned long end)
+{
+	const u64 keep = DMIRROR_PTE_VRAM | DMIRROR_PTE_EXCLUSIVE;
+	unsigned int i = dmirror_leaf_index(start);
+	unsigned int last = dmirror_leaf_index(end - 1);
+
+	mutex_lock(&leaf->lock);
+	for (; i <= last; i++)
+		if (!(leaf->pt.pte[i] & keep))
+			dmirror_pt_set(&leaf->pt, i, 0);
+	mutex_unlock(&leaf->lock);
+}
+
+void dmirror_mirror_unmap(struct dmirror_client *client, unsigned long start,
+			  unsigned long end)
+{
+	struct dmirror_leaf *leaf;
+	unsigned long index;
+
+	xa_for_each_range(&client->leaves, index, leaf, start >> DMIRROR_LEAF_SHIFT,
+			  (end - 1) >> DMIRROR_LEAF_SHIFT) {
+		dmirror_leaf_unmap(leaf, max(start, leaf->base),
+				   min(end, leaf->base + DMIRROR_LEAF_SIZE));
+		cond_resched();
+	}
+}
+
 unsigned long dmirror_leaf_read_begin(struct dmirror_leaf *leaf)
 {
 	return mmu_interval_read_begin(&leaf->notifier);

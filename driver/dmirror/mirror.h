@@ -111,6 +111,19 @@ struct dmirror_leaf *dmirror_leaf_get(struct dmirror_client *client,
 				      unsigned long addr);
 
 /**
+ * dmirror_mirror_unmap() - have the device fault again on memory of the system
+ * @client: the client, inside an operation
+ * @start: first byte
+ * @end: byte after the last
+ *
+ * Entries for device memory and exclusive ones stay.
+ *
+ * Context: process context; takes leaf locks.
+ */
+void dmirror_mirror_unmap(struct dmirror_client *client, unsigned long start,
+			  unsigned long end);
+
+/**
  * dmirror_leaf_read_begin() - begin a look at the process's page table
  * @leaf: the leaf
  *

@@ -240,6 +240,9 @@ int dmirror_op_advise(struct dmirror_op *op, enum dmirror_attr attr, u32 value)
 	if (ret)
 		return ret;
 	ret = dmirror_hints_set(op->client, op->start, op->end, attr, value);
+	/* What is used in place already would never be looked at again. */
+	if (!ret)
+		dmirror_mirror_unmap(op->client, op->start, op->end);
 	dmirror_mirror_exit(op->client);
 	return ret;
 }

@@ -126,7 +126,8 @@ TEST_F(place, location_this_device)
 	struct dm_buf b;
 
 	IN_SYSTEM(&b, NPAGES);
-	ASSERT_EQ(0, ADVISE(b, 0, NPAGES, LOCATION, HMM_DMIRROR_LOCATION_DEVICE(self->dm.index)));
+	ASSERT_EQ(0, ADVISE(b, 0, NPAGES, LOCATION,
+			    HMM_DMIRROR_LOCATION_DEVICE(self->dm.index)));
 	EXPECT_EQ(0, dev_fill(self->drm, b.ptr, DM_PAGE, 77));
 	EXPECT_CAME(NPAGES);
 	EXPECT_ALL(self->dm.fd, b.ptr, NPAGES, DM_ON_DEV);
@@ -142,7 +143,8 @@ TEST_F(place, location_other_device)
 
 	ASSERT_GE(peer, 0);
 	IN_SYSTEM(&b, NPAGES);
-	ASSERT_EQ(0, ADVISE(b, 0, NPAGES, LOCATION, HMM_DMIRROR_LOCATION_DEVICE(self->dm.peer_index)));
+	ASSERT_EQ(0, ADVISE(b, 0, NPAGES, LOCATION,
+			    HMM_DMIRROR_LOCATION_DEVICE(self->dm.peer_index)));
 	EXPECT_EQ(0, dev_read(self->drm, b.ptr, b.size));
 	EXPECT_EQ(0, dev_fill(self->drm, b.ptr, 8 * DM_PAGE, 77));
 	EXPECT_CAME(0);
@@ -247,6 +249,24 @@ TEST_F(place, files)
 	EXPECT_TRUE(is_full_of(b.ptr, b.size, 3));
 	dm_buf_free(&b);
 	EXPECT_EQ(0, close(fd));
+}
+
+/* New advice counts from the next access on, also where the device was before. */
+TEST_F(place, advice_after_use)
+{
+	struct dm_buf b;
+
+	IN_SYSTEM(&b, NPAGES);
+	ASSERT_EQ(0, ADVISE(b, 0, NPAGES, LOCATION, HMM_DMIRROR_LOCATION_SYSTEM));
+	EXPECT_EQ(0, dev_fill(self->drm, b.ptr, b.size, 77));
+	EXPECT_CAME(0);
+	ASSERT_EQ(0, ADVISE(b, 0, NPAGES / 2, RESET, 0));
+	EXPECT_EQ(0, dev_read(self->drm, b.ptr, b.size));
+	EXPECT_CAME(NPAGES / 2);
+	EXPECT_ALL(self->dm.fd, b.ptr, NPAGES / 2, DM_ON_DEV);
+	EXPECT_ALL(self->dm.fd, PAGE_AT(b, NPAGES / 2), NPAGES / 2, DM_SYS);
+	EXPECT_TRUE(is_full_of(b.ptr, b.size, 77));
+	dm_buf_free(&b);
 }
 
 /* What is held exclusively is neither moved nor given up for its neighbours. */

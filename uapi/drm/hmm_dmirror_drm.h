@@ -184,11 +184,11 @@ struct drm_hmm_dmirror_migrate {
  * device fault moves to VRAM. FAULT_AROUND: how much a CPU fault brings back.
  *
  * Advice belongs to the file and to addresses, mapped or not: it moves nothing by
- * itself, is forgotten where the process unmaps, stays at the old address when
- * mremap() moves pages, which forgets it there, too, and is not handed on over
- * fork(): a child opens the node for itself. A file may have a few thousand pieces
- * of advice; munmap() in the middle of one makes it two, and should there be no
- * room for that it forgets the shorter of them.
+ * itself but counts from the next access on, is forgotten where the process unmaps,
+ * stays at the old address when mremap() moves pages, which forgets it there, too,
+ * and is not handed on over fork(): a child opens the node for itself. A file may
+ * have a few thousand pieces of advice; munmap() in the middle of one makes it two,
+ * and should there be no room for that it forgets the shorter of them.
  */
 struct drm_hmm_dmirror_advise {
 	__u64 start;
