@@ -2,7 +2,7 @@
 /*
  * Two nodes, and memory blocks that are taken offline: system pages move behind
  * the device's back, device pages do not, and what comes back comes back where
- * the process wants it. For a guest of a special kind, see check-guest.
+ * the process wants it. For a guest of a special kind, see check-numa.
  */
 #include <dirent.h>
 #include <pthread.h>
