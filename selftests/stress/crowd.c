@@ -413,15 +413,18 @@ static int reap(const struct crowd *crowd)
 	return bad;
 }
 
+/* A page that was just being evicted when its process ended goes a moment later. */
 static int judge_device(int device)
 {
 	char why[DM_MSG] = "";
 	struct dm_stats s;
+	int tries;
 
-	if (dm_stats_read(device, &s))
-		return 0;
-	if (!dm_stats_idle(&s, why))
-		return 0;
+	for (tries = 0; tries < 100; tries++) {
+		if (dm_stats_read(device, &s) || !dm_stats_idle(&s, why))
+			return 0;
+		usleep(100000);
+	}
 	fprintf(stderr, "crowd: FAILED: device %d: %s\n", device, why);
 	return 1;
 }
