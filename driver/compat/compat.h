@@ -400,6 +400,26 @@ static int fn##_op(struct platform_device *pdev)			\
 }
 #endif
 
+/**
+ * compat_mm_orphaned - has every process that ran in an address space gone?
+ * @mm: the address space
+ *
+ * What keeps it alive then are others that look at it, as a worker does that
+ * works on it. If they take turns it never ends by itself.
+ *
+ * Context: Any.
+ * Return: true if all have exited or run another program; false if not, or on a
+ * kernel without CONFIG_MEMCG, which does not know.
+ */
+static inline bool compat_mm_orphaned(const struct mm_struct *mm)
+{
+#ifdef CONFIG_MEMCG
+	return !rcu_access_pointer(mm->owner);
+#else
+	return false;
+#endif
+}
+
 #ifdef CONFIG_FAULT_INJECTION
 /**
  * compat_fault_attr_put - let go of what fault_create_debugfs_attr() has kept

@@ -18,6 +18,7 @@
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 
+#include "compat.h"
 #include "hints.h"
 #include "mirror.h"
 #include "trace.h"
@@ -291,7 +292,12 @@ int dmirror_mirror_enter(struct dmirror_client *client)
 {
 	if (dmirror_vram_dead(&client->dev->vram))
 		return -ENODEV;
-	if (!mmget_not_zero(client->mm))
+	/*
+	 * Several queues whose slices overlap would keep the memory of a process
+	 * that has gone, and go on with its jobs, for as long as somebody else
+	 * has the file open.
+	 */
+	if (compat_mm_orphaned(client->mm) || !mmget_not_zero(client->mm))
 		return -ESRCH;
 	if (down_read_killable(&client->ops)) {
 		mmput(client->mm);
