@@ -5,11 +5,14 @@
  * Fills, copies, comparisons, checksums and atomics by the device, loads and stores
  * and atomics by the CPU, migration, eviction and advice in between.
  *
- * The parent shares a page of counters with its children and does nothing but tell
- * and judge. Nothing else is shared, so there are no locks.
+ * The parent shares a page of counters with its children, does nothing but tell
+ * and judge, and never uses a device. Nothing else is shared, so there are no locks;
+ * each child is a program of its own, so that what is left on a device when they
+ * have ended cannot be a page that the parent has in common with them.
  *
  * usage: crowd [--procs N] [--time SECONDS] [--mib N] [--seed N] [--json FILE]
  */
+#define _GNU_SOURCE
 #include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
@@ -43,6 +46,8 @@ struct crowd {
 	size_t		size;		/* of each process */
 	__u64		seed;
 	const char	*json;
+	const char	*member;	/* number of a process, NULL in the parent */
+	int		count_fd;
 	struct crowd_count *count;	/* shared, one of each process */
 };
 
@@ -356,11 +361,26 @@ static int member(struct crowd *crowd, unsigned int id)
 	bad = member_init(&m);
 	if (bad)
 		fprintf(stderr, "crowd: FAILED: process %u cannot start\n", id);
+	crc_init();
 	while (!bad && now() < end)
 		bad = step(&m);
 	for (c = 0; c < m.chunks && !bad; c++)
 		bad = load(&m, c);
 	return bad;
+}
+
+static void exec_member(const struct crowd *crowd, unsigned int id)
+{
+	char arg[5][24];
+
+	snprintf(arg[0], sizeof(arg[0]), "%u", id);
+	snprintf(arg[1], sizeof(arg[1]), "%d", crowd->count_fd);
+	snprintf(arg[2], sizeof(arg[2]), "%u", crowd->seconds);
+	snprintf(arg[3], sizeof(arg[3]), "%zu", crowd->size >> 20);
+	snprintf(arg[4], sizeof(arg[4]), "%llu", crowd->seed);
+	execl("/proc/self/exe", "crowd", "--member", arg[0], "--counts", arg[1],
+	      "--time", arg[2], "--mib", arg[3], "--seed", arg[4], NULL);
+	_exit(2);
 }
 
 /* The parent ------------------------------------------------------------- */
@@ -456,7 +476,7 @@ static int run_all(struct crowd *crowd)
 		pid_t pid = fork();
 
 		if (!pid)
-			_exit(member(crowd, i));
+			exec_member(crowd, i);
 		if (pid < 0)
 			return 2;
 	}
@@ -473,8 +493,24 @@ static int run_all(struct crowd *crowd)
 
 static const struct option options[] = {
 	{ "procs", 1, NULL, 'p' }, { "time", 1, NULL, 't' }, { "mib", 1, NULL, 'm' },
-	{ "seed", 1, NULL, 's' }, { "json", 1, NULL, 'j' }, { }
+	{ "seed", 1, NULL, 's' }, { "json", 1, NULL, 'j' },
+	/* From parent to child. */
+	{ "member", 1, NULL, 'M' }, { "counts", 1, NULL, 'C' }, { }
 };
+
+static int share_counts(struct crowd *crowd)
+{
+	const size_t size = sizeof(*crowd->count) * PROCS_MAX;
+
+	if (!crowd->member) {
+		crowd->count_fd = memfd_create("counts", 0);
+		if (crowd->count_fd < 0 || ftruncate(crowd->count_fd, size))
+			return -1;
+	}
+	crowd->count = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED,
+			    crowd->count_fd, 0);
+	return crowd->count == MAP_FAILED ? -1 : 0;
+}
 
 int main(int argc, char **argv)
 {
@@ -500,17 +536,21 @@ int main(int argc, char **argv)
 		case 'j':
 			crowd.json = optarg;
 			break;
+		case 'M':
+			crowd.member = optarg;
+			break;
+		case 'C':
+			crowd.count_fd = atoi(optarg);
+			break;
 		default:
 			return 2;
 		}
 	}
-	crowd.count = mmap(NULL, sizeof(*crowd.count) * PROCS_MAX, PROT_READ | PROT_WRITE,
-			   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (!crowd.procs || crowd.procs > PROCS_MAX || !crowd.size ||
-	    crowd.count == MAP_FAILED) {
+	    share_counts(&crowd)) {
 		fputs("usage: see the top of crowd.c\n", stderr);
 		return 2;
 	}
-	crc_init();
-	return run_all(&crowd);
+	return crowd.member ? member(&crowd, atoi(crowd.member) % PROCS_MAX) :
+			      run_all(&crowd);
 }
