@@ -10,9 +10,11 @@
  *
  * Owns the choice of pages. Moving them is migrate.c's.
  *
- * Locks: leaf->lock, to look at pages; nothing while they move.
+ * Locks: leaf->lock, to look at pages; the mmap lock for reading, to look at
+ * mappings; nothing while pages move.
  */
 #include <linux/mm.h>
+#include <linux/sched/mm.h>
 #include <linux/slab.h>
 
 #include "compat.h"
@@ -98,15 +100,43 @@ static bool dmirror_place_look(struct dmirror_place *p, unsigned int first,
 	return !bitmap_empty(p->pages, DMIRROR_LEAF_PAGES);
 }
 
-/* The window grows to whole multiples of @size, as far as the advice goes. */
+/*
+ * The bounds of the mappings that the window begins and ends in: what lies beyond
+ * them may be anything, the data of a library for instance. A mapping that has
+ * gone has none.
+ */
+static void dmirror_place_mapped(struct mm_struct *mm, unsigned long *lo,
+				 unsigned long *hi)
+{
+	unsigned long last = *hi - 1;
+	struct vm_area_struct *vma;
+
+	if (mmap_read_lock_killable(mm))
+		return;
+	vma = vma_lookup(mm, *lo);
+	if (vma)
+		*lo = vma->vm_start;
+	vma = vma_lookup(mm, last);
+	if (vma)
+		*hi = vma->vm_end;
+	mmap_read_unlock(mm);
+}
+
+/*
+ * The window grows to whole multiples of @size, as far as the advice goes, and
+ * the mapping.
+ */
 static void dmirror_place_grow(struct dmirror_place *p, unsigned long size,
 			       const struct dmirror_range *range)
 {
 	unsigned long base = p->leaf->base;
-	unsigned long lo = max(range->start, base);
-	unsigned long hi = min(range->end - 1, base + (DMIRROR_LEAF_SIZE - 1)) + 1;
+	unsigned long lo = dmirror_place_addr(p, p->first);
+	unsigned long hi = dmirror_place_addr(p, p->end);
 	unsigned long start, end, ignored;
 
+	dmirror_place_mapped(p->client->mm, &lo, &hi);
+	lo = max3(lo, range->start, base);
+	hi = min3(hi - 1, range->end - 1, base + (DMIRROR_LEAF_SIZE - 1)) + 1;
 	dmirror_policy_around(dmirror_place_addr(p, p->first), size, lo, hi,
 			      &start, &ignored);
 	dmirror_policy_around(dmirror_place_addr(p, p->end - 1), size, lo, hi,

@@ -18,8 +18,8 @@
  *
  * Called when the window has just been entered in @leaf: what is there tells
  * where the pages are. Moves existing anonymous pages only, in the window and,
- * as far as the granularity of migration goes, around it. What advice or
- * thrashing keep where it is, what is busy and what finds no room stays, and the
+ * as far as the granularity of migration and the mapping go, around it. What
+ * advice or thrashing keep where it is, what is busy and what finds no room stays, and the
  * device uses it there.
  *
  * Context: process context, no mmap lock, no leaf lock.

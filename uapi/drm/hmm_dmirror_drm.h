@@ -181,7 +181,7 @@ struct drm_hmm_dmirror_migrate {
  *
  * READ_MOSTLY: the device reads such pages where they are, without moving them; a
  * device write moves them as usual. GRANULARITY: how much around the address a
- * device fault moves to VRAM. FAULT_AROUND: how much a CPU fault brings back.
+ * device fault moves to VRAM, within the mapping. FAULT_AROUND: how much a CPU fault brings back.
  *
  * Advice belongs to the file and to addresses, mapped or not: it moves nothing by
  * itself but counts from the next access on, is forgotten where the process unmaps,
