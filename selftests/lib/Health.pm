@@ -12,6 +12,7 @@ use Time::HiRes qw(sleep time);
 # Bits 4, 5, 7, 9, 14: machine check, bad page, oops, warning, soft lockup. How
 # a module was built or signed (O, E, N, P) says nothing about the kernel.
 my $TAINT_BAD = 0x42b0;
+my $TAINT_WARN = 0x200;
 my $STATS = '/sys/kernel/debug/hmm_dmirror';
 my $REST_SECONDS = 10;
 
@@ -33,9 +34,9 @@ sub marks {
 }
 
 sub new {
-	my ($class, $marks_file) = @_;
-	my $any = join '|', marks($marks_file);
-	my $self = bless { bad => qr/$any/ }, $class;
+	my ($class, $marks_file, $known_file) = @_;
+	my ($any, $known) = map { join '|', marks($_) } $marks_file, $known_file;
+	my $self = bless { bad => qr/$any/, known => qr/$known/ }, $class;
 
 	sysopen($self->{kmsg}, '/dev/kmsg', O_RDONLY | O_NONBLOCK)
 		or die "cannot read /dev/kmsg: $!\n";
@@ -132,11 +133,13 @@ sub check {
 	my @why;
 	my $counters = counters();
 	my @log = new_log($self);
-	my ($first) = grep { /$self->{bad}/ && !foreign_race($_) } @log;
+	my ($first) = grep { /$self->{bad}/ && !/$self->{known}/ && !foreign_race($_) } @log;
 	my $new = taint() & ~$self->{taint};
+	my $known = grep { /$self->{known}/ } @log;
 
 	push @why, "kernel log: $first" if defined $first;
-	push @why, sprintf('new taint bits 0x%x', $new) if $new;
+	push @why, sprintf('new taint bits 0x%x', $new)
+		if $new & ~($known ? $TAINT_WARN : 0);
 	push @why, 'lockdep reported a defect'
 		if $self->{locks} && !debug_locks();
 	push @why, $counters if $counters ne '';

@@ -17,6 +17,7 @@
 
 /* Bits 4, 5, 7, 9, 14: machine check, bad page, oops, warning, soft lockup. */
 #define DM_TAINT_BAD	0x42b0ULL
+#define DM_TAINT_WARN	(1ULL << 9)
 
 static int dm_stats_parse(char *text, struct dm_stats *s)
 {
@@ -168,29 +169,46 @@ void dm_health_begin(struct dm_health *h)
 		lseek(h->kmsg, 0, SEEK_END);
 }
 
-bool dm_log_line_bad(const char *line)
+static bool dm_line_has(const char *line, const char * const *marks, size_t n)
 {
-	static const char * const marks[] = {
-#include "splats.inc"
-	};
-	const char *race = strstr(line, "KCSAN: data-race");
-	unsigned int i;
+	size_t i;
 
-	/* The kernel's own data races say nothing about these modules. */
-	if (race && !strstr(race, "[hmm_"))
-		return false;
-	for (i = 0; i < ARRAY_SIZE(marks); i++) {
+	for (i = 0; i < n; i++) {
 		if (strstr(line, marks[i]))
 			return true;
 	}
 	return false;
 }
 
+/* A false or harmless report of the kernel's, see known.inc. */
+static bool dm_log_line_known(const char *line)
+{
+	static const char * const known[] = {
+#include "known.inc"
+	};
+
+	return dm_line_has(line, known, ARRAY_SIZE(known));
+}
+
+bool dm_log_line_bad(const char *line)
+{
+	static const char * const marks[] = {
+#include "splats.inc"
+	};
+	const char *race = strstr(line, "KCSAN: data-race");
+
+	/* The kernel's own data races say nothing about these modules. */
+	if (race && !strstr(race, "[hmm_"))
+		return false;
+	return dm_line_has(line, marks, ARRAY_SIZE(marks)) && !dm_log_line_known(line);
+}
+
 /*
- * Read what the log gained. The first bad line goes to @why. -EPIPE means that
- * records were overwritten before they were read; the next one is newer.
+ * Read what the log gained. The first bad line goes to @why; @known says whether a
+ * known one was there. -EPIPE means that records were overwritten before they were
+ * read; the next one is newer.
  */
-static bool dm_log_bad(int kmsg, char *why)
+static bool dm_log_bad(int kmsg, char *why, bool *known)
 {
 	char rec[2048];
 	bool bad = false;
@@ -206,6 +224,8 @@ static bool dm_log_bad(int kmsg, char *why)
 			return bad;
 		rec[n] = '\0';
 		text = strchr(rec, ';');
+		if (text && dm_log_line_known(text + 1))
+			*known = true;
 		if (!text || !dm_log_line_bad(text + 1) || bad)
 			continue;
 		bad = true;
@@ -218,14 +238,17 @@ static bool dm_log_bad(int kmsg, char *why)
 int dm_health_end(struct dm_health *h, char *why)
 {
 	__u64 taint = dm_taint() & ~h->taint;
+	bool known = false;
 	int ret = 0;
 
 	if (h->kmsg >= 0) {
-		if (dm_log_bad(h->kmsg, why))
+		if (dm_log_bad(h->kmsg, why, &known))
 			ret = -EIO;
 		close(h->kmsg);
 		h->kmsg = -1;
 	}
+	if (known)
+		taint &= ~DM_TAINT_WARN;
 	if (!ret && taint) {
 		ret = -EIO;
 		if (why)
