@@ -134,7 +134,7 @@ static inline __u64 rnd(__u64 *state)
 /* Wait until a word in memory has a value, looking now and then. */
 static inline bool word_becomes(const volatile __u64 *word, __u64 value, int ms)
 {
-	long long end = sc_now_ms() + ms;
+	long long end = sc_now_ms() + sc_slow(ms);
 
 	while (__atomic_load_n(word, __ATOMIC_ACQUIRE) != value) {
 		if (sc_now_ms() > end)
@@ -147,7 +147,7 @@ static inline bool word_becomes(const volatile __u64 *word, __u64 value, int ms)
 /* Wait until a word in memory differs from a value. */
 static inline bool word_leaves(const volatile __u64 *word, __u64 value, int ms)
 {
-	long long end = sc_now_ms() + ms;
+	long long end = sc_now_ms() + sc_slow(ms);
 
 	while (__atomic_load_n(word, __ATOMIC_ACQUIRE) == value) {
 		if (sc_now_ms() > end)

@@ -59,7 +59,7 @@ static int keep_busy(int fd, struct dm_buf *b)
 /* Wait until as many files are open as at the start of the test. */
 static bool alone(struct dm_ctx *dm, int ms)
 {
-	long long end = sc_now_ms() + ms;
+	long long end = sc_now_ms() + sc_slow(ms);
 
 	while (dm_stat_now(dm->index, "clients") != dm_stat(&dm->start, "clients") + 2) {
 		if (sc_now_ms() > end)

@@ -19,7 +19,7 @@ static int refs(void)
 /* References are given back a moment after what had them is gone. */
 static int refs_become(int n)
 {
-	long long end = sc_now_ms() + 10000;
+	long long end = sc_now_ms() + sc_slow(10000);
 
 	while (refs() != n && sc_now_ms() < end)
 		usleep(10000);

@@ -14,6 +14,7 @@ use Time::HiRes qw(sleep time);
 my $TAINT_BAD = 0x42b0;
 my $TAINT_WARN = 0x200;
 my $STATS = '/sys/kernel/debug/hmm_dmirror';
+# Of a distribution's kernel under emulation; the scale is the runner's.
 my $REST_SECONDS = 10;
 
 sub slurp {
@@ -109,7 +110,8 @@ sub unrest {
 # The last reference to a page or a file may be dropped a little after the
 # process is gone, so wait for rest, but not for long.
 sub counters {
-	my $end = time() + $REST_SECONDS;
+	my $scale = $ENV{DMIRROR_TIMEOUT_SCALE} // 4;
+	my $end = time() + $REST_SECONDS * ($scale > 4 ? $scale / 4 : 1);
 
 	for my $path (sort glob("$STATS/*/stats")) {
 		my ($n) = $path =~ m{(\d+)/stats$};

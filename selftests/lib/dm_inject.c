@@ -112,7 +112,7 @@ long dm_inject_get(int index, const char *point, const char *key)
 
 int dm_inject_wait(int index, const char *point, int tasks)
 {
-	long long end = sc_now_ms() + WAIT_MS;
+	long long end = sc_now_ms() + sc_slow(WAIT_MS);
 	long n;
 
 	while ((n = dm_inject_get(index, point, "waiting")) < tasks) {

@@ -71,7 +71,7 @@ long dm_inject_get(int index, const char *point, const char *key);
  * @point: name
  * @tasks: how many
  *
- * Return: 0, -ETIMEDOUT after 20 seconds, or another negative errno.
+ * Return: 0, -ETIMEDOUT after sc_slow(20000) milliseconds, or another negative errno.
  */
 int dm_inject_wait(int index, const char *point, int tasks);
 

@@ -41,6 +41,14 @@ long long sc_now_ms(void)
 	return ts.tv_sec * 1000LL + ts.tv_nsec / 1000000;
 }
 
+long sc_slow(long ms)
+{
+	const char *s = getenv("DMIRROR_TIMEOUT_SCALE");
+	int scale = s ? atoi(s) : 4;
+
+	return scale > 4 ? ms * scale / 4 : ms;
+}
+
 int sc_sync_init(struct sc_sync *s)
 {
 	return pipe(s->fd) ? -errno : 0;
@@ -64,7 +72,7 @@ int sc_wait(struct sc_sync *s)
 	int n;
 
 	do {
-		n = poll(&p, 1, WAIT_MS);
+		n = poll(&p, 1, sc_slow(WAIT_MS));
 	} while (n < 0 && errno == EINTR);
 	if (n == 0)
 		return -ETIMEDOUT;
@@ -92,7 +100,7 @@ static long syscall_of(pid_t pid, pid_t tid)
 
 int sc_wait_syscall(pid_t pid, pid_t tid, long nr)
 {
-	long long end = sc_now_ms() + WAIT_MS;
+	long long end = sc_now_ms() + sc_slow(WAIT_MS);
 	long now;
 
 	while ((now = syscall_of(pid, tid)) != nr) {

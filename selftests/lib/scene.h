@@ -29,7 +29,7 @@ int sc_post(struct sc_sync *s);
 /**
  * sc_wait() - wait for one signal
  *
- * Return: 0, -ETIMEDOUT after 20 seconds, or a negative errno.
+ * Return: 0, -ETIMEDOUT after sc_slow(20000) milliseconds, or a negative errno.
  */
 int sc_wait(struct sc_sync *s);
 
@@ -39,7 +39,7 @@ int sc_wait(struct sc_sync *s);
  * @tid: thread of it
  * @nr: system call number
  *
- * Return: 0, -ESRCH if the task ends first, -ETIMEDOUT after 20 seconds.
+ * Return: 0, -ESRCH if the task ends first, -ETIMEDOUT after sc_slow(20000) milliseconds.
  */
 int sc_wait_syscall(pid_t pid, pid_t tid, long nr);
 
@@ -70,6 +70,15 @@ unsigned long sc_window(void);
  * @symbol: the name
  */
 bool sc_kernel_has(const char *symbol);
+
+/**
+ * sc_slow() - a limit of time for the kernel that runs
+ * @ms: what is enough on a distribution's kernel under emulation
+ *
+ * Return: @ms, or more where DMIRROR_TIMEOUT_SCALE says so: a kernel with all
+ * debugging is many times slower.
+ */
+long sc_slow(long ms);
 
 /** sc_now_ms() - monotonic clock in milliseconds */
 long long sc_now_ms(void);

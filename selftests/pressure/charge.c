@@ -222,7 +222,7 @@ static pid_t spawn_resident(struct dm_cg *cg, int index, struct dm_buf *b,
 /* Is the group left without memory of processes? Folding in takes 2 seconds. */
 static bool left_empty(struct dm_cg *cg)
 {
-	long long end = sc_now_ms() + 10000;
+	long long end = sc_now_ms() + sc_slow(10000);
 	__u64 anon = 1;
 
 	while (anon && sc_now_ms() < end) {
