@@ -102,7 +102,7 @@ TEST_F(pages, one_fault_a_page)
 	ASSERT_EQ(0, dm_pagemap(self->mem, PAGES, ent));
 	for (i = 0; i < PAGES; i++) {
 		EXPECT_EQ(DM_PM_SWAP, ent[i] & (DM_PM_SWAP | DM_PM_PRESENT));
-		EXPECT_GE(dm_pm_swap_type(ent[i]), 24);
+		EXPECT_EQ(DM_SWP_PRIVATE, dm_pm_kind(ent[i]));
 	}
 	for (i = 0; i < PAGES; i++) {
 		touch(self->mem + i * getpagesize());

@@ -197,7 +197,7 @@ int dmd_query(int fd, const void *addr, unsigned long npages, __u64 *pages)
 static bool agrees(unsigned int where, __u64 ent)
 {
 	bool present = ent & DM_PM_PRESENT;
-	bool special = ent & DM_PM_SWAP && dm_pm_swap_type(ent) >= 24;
+	bool special = ent & DM_PM_SWAP && dm_pm_kind(ent) != DM_SWP_AREA;
 
 	switch (where) {
 	case HMM_DMIRROR_QUERY_ABSENT:

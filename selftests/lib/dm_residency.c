@@ -9,10 +9,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
+#include <sys/utsname.h>
 #include "dmirror.h"
 
 #define DM_PM_FRAME		((1ULL << 55) - 1)
-#define DM_SWAP_TYPES		24	/* above: the kernel's special entries */
 #define DM_COHERENT_BYTES	(256UL << 20)
 
 int dm_pagemap(const void *addr, unsigned long npages, __u64 *ent)
@@ -39,9 +39,36 @@ int dm_pagemap(const void *addr, unsigned long npages, __u64 *ent)
 	return ret;
 }
 
-unsigned int dm_pm_swap_type(__u64 ent)
+/* Is the running kernel of this version or newer? */
+static bool dm_kernel_since(int major, int minor)
 {
-	return ent & 0x1f;
+	int is_major = 0, is_minor = 0;
+	struct utsname u;
+
+	if (uname(&u) || sscanf(u.release, "%d.%d", &is_major, &is_minor) != 2)
+		return true;
+	return is_major > major || (is_major == major && is_minor >= minor);
+}
+
+/*
+ * The kernel hands out the types of its special entries from the top: 31 is a
+ * marker, two of them before 6.2; then follow device exclusive, for writing and for
+ * reading apart before 6.15; two for device private; four for migration and poison.
+ */
+enum dm_pm_kind dm_pm_kind(__u64 ent)
+{
+	int left = 31 - (ent & 0x1f);
+
+	left -= dm_kernel_since(6, 2) ? 1 : 2;
+	if (left < 0)
+		return DM_SWP_MARKER;
+	left -= dm_kernel_since(6, 15) ? 1 : 2;
+	if (left < 0)
+		return DM_SWP_EXCLUSIVE;
+	left -= 2;
+	if (left < 0)
+		return DM_SWP_PRIVATE;
+	return left < 4 ? DM_SWP_MOVING : DM_SWP_AREA;
 }
 
 __u64 dm_pm_pfn(__u64 ent)
@@ -90,30 +117,27 @@ static bool dm_pfn_coherent(__u64 pfn)
 	return false;
 }
 
-/*
- * The kernel hands out the types of its special entries from the top: 31 is a
- * marker without a page (guard, poison, userfaultfd), 30 device exclusive, 29
- * and 28 device private; before 6.15 device private began at 27. Below follow
- * migration and poison entries, which a quiet range does not have.
- */
-static enum dm_where dm_where_special(unsigned int type, __u8 snap)
+static enum dm_where dm_where_swap(__u64 ent, __u8 snap)
 {
 	bool none = snap == HMM_DMIRROR_PROT_NONE ||
 		    snap == HMM_DMIRROR_PROT_ERROR;
 
-	switch (type) {
-	case 31:
+	switch (dm_pm_kind(ent)) {
+	case DM_SWP_AREA:
+		return none ? DM_SWAPPED : DM_UNCLEAR;
+	case DM_SWP_MARKER:
 		return none ? DM_NOWHERE : DM_UNCLEAR;
-	case 30:
+	case DM_SWP_EXCLUSIVE:
 		return none ? DM_EXCLUSIVE_ENTRY : DM_UNCLEAR;
-	case 27 ... 29:
+	case DM_SWP_PRIVATE:
 		if ((snap & 0xf0) == HMM_DMIRROR_PROT_DEV_PRIVATE_LOCAL)
 			return DM_ON_DEV;
 		if ((snap & 0xf0) == HMM_DMIRROR_PROT_DEV_PRIVATE_REMOTE)
 			return DM_ON_OTHER;
-		return none && type > 27 ? DM_ON_OTHER : DM_UNCLEAR;
+		return none ? DM_ON_OTHER : DM_UNCLEAR;
+	default:
+		return DM_UNCLEAR;
 	}
-	return DM_UNCLEAR;
 }
 
 static enum dm_where dm_where_present(__u64 ent, __u8 snap)
@@ -139,16 +163,13 @@ static enum dm_where dm_where_present(__u64 ent, __u8 snap)
 
 static enum dm_where dm_where_of(__u64 ent, __u8 snap)
 {
-	unsigned int type = dm_pm_swap_type(ent);
 	bool none = snap == HMM_DMIRROR_PROT_NONE ||
 		    snap == HMM_DMIRROR_PROT_ERROR;
 
 	if (ent & DM_PM_PRESENT)
 		return dm_where_present(ent, snap);
-	if (ent & DM_PM_SWAP && type >= DM_SWAP_TYPES)
-		return dm_where_special(type, snap);
 	if (ent & DM_PM_SWAP)
-		return none ? DM_SWAPPED : DM_UNCLEAR;
+		return dm_where_swap(ent, snap);
 	return none ? DM_NOWHERE : DM_UNCLEAR;
 }
 

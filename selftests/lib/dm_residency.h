@@ -44,14 +44,20 @@ struct dm_page {
  */
 int dm_pagemap(const void *addr, unsigned long npages, __u64 *ent);
 
+/* What a pagemap entry that has DM_PM_SWAP stands for. */
+enum dm_pm_kind {
+	DM_SWP_AREA,		/* a page in a swap area */
+	DM_SWP_MOVING,		/* migration or poison: not in a quiet range */
+	DM_SWP_PRIVATE,		/* device-private */
+	DM_SWP_EXCLUSIVE,	/* a page the device has exclusively */
+	DM_SWP_MARKER,		/* no page: guard, poison, userfaultfd */
+};
+
 /**
- * dm_pm_swap_type() - swap type of a pagemap entry that has DM_PM_SWAP
+ * dm_pm_kind() - what a pagemap entry that has DM_PM_SWAP stands for
  * @ent: pagemap entry
- *
- * Return: below 24 for a swap area, above for the kernel's special entries
- * (device private, device exclusive, migration).
  */
-unsigned int dm_pm_swap_type(__u64 ent);
+enum dm_pm_kind dm_pm_kind(__u64 ent);
 
 /**
  * dm_pm_pfn() - page frame of a present pagemap entry

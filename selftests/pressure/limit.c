@@ -208,7 +208,7 @@ TEST_F(limit, just_come_back)
 			    b.ptr + (at + 11) * DM_PAGE, 2, DM_DEV);
 		for (i = at, k = 0; i < at + 40; i += 2) {
 			ASSERT_EQ(0, dm_pagemap(b.ptr + i * DM_PAGE, 1, &ent));
-			k += (ent & DM_PM_SWAP) && dm_pm_swap_type(ent) < 24;
+			k += (ent & DM_PM_SWAP) && dm_pm_kind(ent) == DM_SWP_AREA;
 		}
 		EXPECT_EQ(20, k);
 	}
