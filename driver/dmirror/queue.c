@@ -18,7 +18,9 @@
  * Locks: queue->lock; set->bounce_lock, which is a leaf of its own.
  */
 #include <linux/dma-fence.h>
+#include <linux/memcontrol.h>
 #include <linux/mm.h>
+#include <linux/sched/mm.h>
 #include <linux/slab.h>
 
 #include "mirror.h"
@@ -133,11 +135,33 @@ static bool dmirror_queue_slice(struct dmirror_queue *q, struct dmirror_submissi
 	return done;
 }
 
+/*
+ * An operation that memory is allocated in for a process, and not by it: the
+ * process's group is charged, not that of whoever works for it. @charged: who was.
+ */
+static int dmirror_queue_enter(struct dmirror_client *client,
+			       struct mem_cgroup **charged)
+{
+	int ret = dmirror_mirror_enter(client);
+
+	if (!ret)
+		*charged = set_active_memcg(get_mem_cgroup_from_mm(client->mm));
+	return ret;
+}
+
+static void dmirror_queue_exit(struct dmirror_client *client,
+			       struct mem_cgroup *charged)
+{
+	mem_cgroup_put(set_active_memcg(charged));
+	dmirror_mirror_exit(client);
+}
+
 /* Jobs that may fault. */
 static void dmirror_queue_run(struct dmirror_queue *q, struct dmirror_submission *sub)
 {
 	struct dmirror_client *client = q->set->client;
-	int ret = dmirror_mirror_enter(client);
+	struct mem_cgroup *charged;
+	int ret = dmirror_queue_enter(client, &charged);
 	bool done;
 
 	/* The process has gone, or the device, or whoever closes the file. */
@@ -147,7 +171,7 @@ static void dmirror_queue_run(struct dmirror_queue *q, struct dmirror_submission
 	if (!ret) {
 		if (done)
 			dmirror_submission_store_fence(sub, client);
-		dmirror_mirror_exit(client);
+		dmirror_queue_exit(client, charged);
 	}
 	if (done)
 		dmirror_queue_complete(q, sub);
@@ -201,6 +225,7 @@ static bool dmirror_queue_finish_once(struct dmirror_queue *q)
 {
 	struct dmirror_client *client = q->set->client;
 	struct dmirror_submission *sub;
+	struct mem_cgroup *charged;
 
 	spin_lock(&q->lock);
 	sub = list_first_entry_or_null(&q->ran, struct dmirror_submission, link);
@@ -208,10 +233,10 @@ static bool dmirror_queue_finish_once(struct dmirror_queue *q)
 	if (!sub)
 		return false;
 
-	if (!dmirror_mirror_enter(client)) {
+	if (!dmirror_queue_enter(client, &charged)) {
 		dmirror_submission_store_results(sub, client);
 		dmirror_submission_store_fence(sub, client);
-		dmirror_mirror_exit(client);
+		dmirror_queue_exit(client, charged);
 	}
 	dmirror_queue_complete(q, sub);
 	return true;
