@@ -278,15 +278,19 @@ static inline bool compat_mm_unstable(struct mm_struct *mm)
  * compat_hmm_range_fault_locked - fault in a range without letting go
  * @range: the range; notifier_seq is set here, the pfns are in and out
  * @timeout_jiffies: how long to retry after invalidations, 0 for ever
+ * @refuse: says, with the mmap lock held, what is not to be faulted; or NULL
  *
  * As compat_hmm_range_fault(), but the mmap lock is held throughout: a page that
  * a userfaultfd handler would have to bring is an error.
  *
  * Context: Process context, mmap lock not held, a reference to the mm held.
- * Return: as compat_hmm_range_fault(); -EFAULT also for such a page.
+ * Return: as compat_hmm_range_fault(); -EFAULT also for such a page, and for what
+ * @refuse does.
  */
-static inline int compat_hmm_range_fault_locked(struct hmm_range *range,
-						unsigned long timeout_jiffies)
+static inline int
+compat_hmm_range_fault_locked(struct hmm_range *range, unsigned long timeout_jiffies,
+			      bool (*refuse)(struct mm_struct *mm,
+					     unsigned long start, unsigned long end))
 {
 	struct mm_struct *mm = range->notifier->mm;
 	unsigned long deadline = jiffies + timeout_jiffies;
@@ -298,7 +302,10 @@ static inline int compat_hmm_range_fault_locked(struct hmm_range *range,
 		range->notifier_seq = mmu_interval_read_begin(range->notifier);
 		if (mmap_read_lock_killable(mm))
 			return -EINTR;
-		ret = compat_mm_unstable(mm) ? -EFAULT : hmm_range_fault(range);
+		ret = -EFAULT;
+		if (!compat_mm_unstable(mm) &&
+		    !(refuse && refuse(mm, range->start, range->end)))
+			ret = hmm_range_fault(range);
 		mmap_read_unlock(mm);
 	} while (ret == -EBUSY &&
 		 (!timeout_jiffies || time_before(jiffies, deadline)));
@@ -324,7 +331,7 @@ static inline int compat_hmm_range_fault(struct hmm_range *range,
 #ifdef HAVE_HMM_RANGE_FAULT_UNLOCKED
 	return hmm_range_fault_unlocked_timeout(range, timeout_jiffies);
 #else
-	return compat_hmm_range_fault_locked(range, timeout_jiffies);
+	return compat_hmm_range_fault_locked(range, timeout_jiffies, NULL);
 #endif
 }
 

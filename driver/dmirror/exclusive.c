@@ -49,7 +49,10 @@ static int dmirror_exclusive_try(struct dmirror_client *client,
 	seq = dmirror_leaf_read_begin(leaf);
 	if (mmap_read_lock_killable(client->mm))
 		return -EINTR;
-	page = compat_make_device_exclusive(client->mm, addr, client, &folio);
+	/* Of a file, so not to be had; and the core would wait for the page. */
+	page = ERR_PTR(-EOPNOTSUPP);
+	if (!dmirror_fault_served(client->mm, addr, addr + PAGE_SIZE))
+		page = compat_make_device_exclusive(client->mm, addr, client, &folio);
 	mmap_read_unlock(client->mm);
 	if (IS_ERR(page))
 		return PTR_ERR(page);

@@ -31,7 +31,7 @@
  * @leaf: the leaf it lies in
  * @range: what the core is asked
  * @need: DMIRROR_PTE_* bits wanted of every page
- * @nowait: do not wait for a userfaultfd handler
+ * @nowait: do not wait for another process
  * @budget: how long to go on, in jiffies
  * @deadline: when that ends, in jiffies
  * @other: only find the pages of this device, NULL to install entries
@@ -155,10 +155,32 @@ static int dmirror_fault_install(struct dmirror_fault *f)
 	return ret;
 }
 
+/* Not virtiofs: that is served by the host, and not by a process. */
+static bool dmirror_fault_fuse(const struct vm_area_struct *vma)
+{
+	return vma->vm_file &&
+	       !strncmp(file_inode(vma->vm_file)->i_sb->s_type->name, "fuse", 4);
+}
+
+bool dmirror_fault_served(struct mm_struct *mm, unsigned long start,
+			  unsigned long end)
+{
+	VMA_ITERATOR(vmi, mm, start);
+	struct vm_area_struct *vma;
+
+	mmap_assert_locked(mm);
+	for_each_vma_range(vmi, vma, end)
+		if (dmirror_fault_fuse(vma))
+			return true;
+	return false;
+}
+
 static int dmirror_fault_ask(struct dmirror_fault *f)
 {
-	return f->nowait ? compat_hmm_range_fault_locked(&f->range, f->budget) :
-			   compat_hmm_range_fault(&f->range, f->budget);
+	return f->nowait ?
+	       compat_hmm_range_fault_locked(&f->range, f->budget,
+					     dmirror_fault_served) :
+	       compat_hmm_range_fault(&f->range, f->budget);
 }
 
 /* Ask the core until the answer can be installed. */

@@ -11,7 +11,8 @@
 
 /*
  * How to fault. WRITE: for writing, not only for reading. NOWAIT: an access that
- * would wait for a userfaultfd handler is -EFAULT. STAY: use the pages where they
+ * could wait for another process is -EFAULT: one that a userfaultfd handler would
+ * have to serve, and any to a mapping of a FUSE file. STAY: use the pages where they
  * are; nothing moves to the device for it.
  */
 #define DMIRROR_FAULT_WRITE	BIT(0)
@@ -74,5 +75,20 @@ int dmirror_fault_populate(struct dmirror_client *client,
 int dmirror_fault_find(struct dmirror_leaf *leaf, unsigned long start,
 		       unsigned long end, const struct dmirror_device *other,
 		       unsigned long *pages);
+
+/**
+ * dmirror_fault_served() - is this memory that a process provides?
+ * @mm: address space
+ * @start: first byte
+ * @end: byte after the last
+ *
+ * A FUSE server may take for ever, and the fault that waits for it holds the mmap
+ * lock and cannot be killed.
+ *
+ * Context: mmap lock held.
+ * Return: true if some of it is mapped from a file of FUSE.
+ */
+bool dmirror_fault_served(struct mm_struct *mm, unsigned long start,
+			  unsigned long end);
 
 #endif /* DMIRROR_FAULT_H */

@@ -302,7 +302,8 @@ struct drm_hmm_dmirror_result {
  * resets its queue, which cancels all that wait in it. Results or a fence that
  * cannot be written change nothing but the status that WAIT and the event report.
  *
- * Jobs do not wait for a userfaultfd handler: an access that would is a fault.
+ * Jobs do not wait for other processes: an access that a userfaultfd handler would
+ * have to serve, and any to a mapping of a FUSE file, is a fault.
  */
 struct drm_hmm_dmirror_submit {
 	__u64 jobs;

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A process that means ill: what it makes workers do is its own loss, and nobody
+ * else's.
+ */
+#define _GNU_SOURCE
+#include "jobs.h"
+#include "fused.h"
+
+#define LEAVES	400UL
+
+DMD_FIXTURE(jobs);
+
+/* Pointers, one in each 2 MiB, that the CPU has written; returns the first. */
+static __u64 *make_chain(__u8 *mem)
+{
+	unsigned long i;
+
+	for (i = 0; i < LEAVES; i++)
+		*(__u64 *)(mem + i * DM_2M) = VA(mem + (i + 1) % LEAVES * DM_2M);
+	return (__u64 *)mem;
+}
+
+/* What a job makes the driver allocate is charged to the group of its process. */
+TEST_F(jobs, charged)
+{
+	__u64 before = 0, after = 0;
+	struct dm_cg cg;
+	res_t res;
+	void *mem;
+	int drm;
+
+	ASSERT_EQ(0, dm_cg_create(&cg, "jobs"));
+	ASSERT_EQ(0, dm_cg_enter(&cg));
+	mem = mmap(NULL, (LEAVES + 1) * DM_2M, PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	ASSERT_NE(MAP_FAILED, mem);
+	ASSERT_EQ(0, madvise(mem, (LEAVES + 1) * DM_2M, MADV_NOHUGEPAGE));
+	drm = dmd_open(self->dm.index);
+	ASSERT_LE(0, drm);
+	/* Nothing moves: leaves are all it takes. */
+	ASSERT_EQ(0, dmd_advise(drm, mem, LEAVES * DM_2M, HMM_DMIRROR_ADVISE_LOCATION,
+				HMM_DMIRROR_LOCATION_SYSTEM));
+	make_chain(mem);
+	EXPECT_EQ(0, dm_cg_key(&cg, "memory.stat", "slab", &before));
+	EXPECT_EQ(0, job_run1(drm, job_chase(mem, LEAVES), &res));
+	EXPECT_EQ(LEAVES, res.done);
+	EXPECT_EQ(0, dm_cg_key(&cg, "memory.stat", "slab", &after));
+	/* A leaf has 512 entries of 8 bytes. */
+	EXPECT_LE(before + LEAVES * 4096, after) {
+		TH_LOG("slab memory of the group: %llu, then %llu bytes",
+		       (unsigned long long)before, (unsigned long long)after);
+	}
+	EXPECT_EQ(0, close(drm));
+	EXPECT_EQ(0, munmap(mem, (LEAVES + 1) * DM_2M));
+	EXPECT_EQ(0, dm_cg_leave());
+	EXPECT_EQ(0, dm_cg_destroy(&cg));
+}
+
+/*
+ * Memory that another process provides, and does not: all engines would wait for it,
+ * and with them everybody.
+ */
+TEST_F(jobs, fuse)
+{
+	__u64 seqno[4], other;
+	struct fused f;
+	res_t res[4];
+	__s32 status;
+	job_t job;
+	__u8 *file;
+	int i, fd;
+
+	if (fused_mount(&f))
+		SKIP(return, "FUSE cannot be mounted here");
+	file = fused_map(&f);
+	ASSERT_NE(NULL, file);
+	f.hold = true;
+	for (i = 0; i < 4; i++) {
+		job = job_crc(file + i * DM_PAGE, DM_PAGE, 0);
+		ASSERT_EQ(0, dmd_submit(self->drm, i, &job, 1, &res[i], &seqno[i]));
+	}
+	/* Somebody else has a job to do. */
+	fd = dmd_open(self->dm.index);
+	ASSERT_LE(0, fd);
+	job = job_nop();
+	ASSERT_EQ(0, dmd_submit(fd, 0, &job, 1, NULL, &other));
+	EXPECT_EQ(0, dmd_wait(fd, 0, other, 5000, NULL));
+	EXPECT_EQ(0, close(fd));
+	for (i = 0; i < 4; i++) {
+		EXPECT_EQ(0, dmd_wait(self->drm, i, seqno[i], 5000, &status));
+		EXPECT_FAULT(&res[i], file + i * DM_PAGE, READ);
+	}
+	EXPECT_EQ(0, f.reads);
+	fused_let_go(&f);
+	EXPECT_EQ(0, munmap(file, FUSED_SIZE));
+	fused_umount(&f);
+}
+
+/* The ways in that are not a plain read; what lies before such memory is done. */
+TEST_F(jobs, fuse_all_ways)
+{
+	struct fused f;
+	__u8 *file, *mem;
+	res_t res;
+
+	if (fused_mount(&f))
+		SKIP(return, "FUSE cannot be mounted here");
+	mem = mmap(NULL, DM_PAGE + FUSED_SIZE, PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, mem);
+	file = fused_map(&f);
+	ASSERT_NE(NULL, file);
+	file = mremap(file, FUSED_SIZE, FUSED_SIZE, MREMAP_MAYMOVE | MREMAP_FIXED,
+		      mem + DM_PAGE);
+	ASSERT_EQ(mem + DM_PAGE, file);
+	f.hold = true;
+
+	EXPECT_EQ(-EFAULT, job_run1(self->drm, job_fill(mem, 2 * DM_PAGE, 7), &res));
+	EXPECT_FAULT(&res, file, WRITE);
+	EXPECT_EQ(DM_PAGE, res.done);
+	EXPECT_EQ(7, *(__u64 *)mem);
+	EXPECT_EQ(-EFAULT, job_run1(self->drm, job_add64(file, 1, 1), &res));
+	EXPECT_FAULT(&res, file, ATOMIC);
+	/* Nor can results be written there. */
+	EXPECT_EQ(-EFAULT, job_run1(self->drm, job_nop(), (res_t *)(file + 64)));
+	if (dmd_has(self->drm, HMM_DMIRROR_FEATURE_EXCLUSIVE))
+		EXPECT_EQ(-EOPNOTSUPP,
+			  dmd_exclusive(self->drm, HMM_DMIRROR_EXCLUSIVE_TAKE, file,
+					DM_PAGE, NULL));
+	EXPECT_EQ(0, f.reads);
+	fused_let_go(&f);
+	EXPECT_EQ(0, munmap(mem, DM_PAGE + FUSED_SIZE));
+	fused_umount(&f);
+}
+
+TEST_HARNESS_MAIN
