@@ -243,9 +243,18 @@ int dm_zram_on(struct dm_zram *z, __u64 bytes)
 	return ret;
 }
 
+/*
+ * It stops for anything that wants the task's attention, signal or not: what a
+ * closed io_uring leaves to be done does. It is not started again by the kernel.
+ */
 int dm_swap_stop(const struct dm_zram *z)
 {
-	return swapoff(z->dev) ? -errno : 0;
+	int ret;
+
+	do {
+		ret = swapoff(z->dev) ? -errno : 0;
+	} while (ret == -EINTR);
+	return ret;
 }
 
 int dm_zram_off(struct dm_zram *z)
