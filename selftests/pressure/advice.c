@@ -105,11 +105,10 @@ TEST_F(advice, guard)
 	struct pr_mem before;
 	struct dm_buf b;
 
-	ASSERT_EQ(0, pr_own_everything());
+	ASSERT_EQ(0, pr_own_everything(&E->cg));
 	HALF_THERE(&b);
 	ASSERT_EQ(0, dm_swap_out(AT(&b, HALF + 10), 10));
-	pr_fold();
-	pr_mem(&E->cg, &before);
+	pr_mem_begin(&E->cg, &before);
 	if (madvise(AT(&b, at), n * DM_PAGE, MADV_GUARD_INSTALL))
 		SKIP(goto out, "no guard pages");
 	EXPECT_MOVED(&E->dm, "vram_resident_pages", -20);

@@ -6,6 +6,7 @@
  */
 #include <sched.h>
 
+#include "dm_drm.h"
 #include "pressure.h"
 
 #define NPAGES	1024UL
@@ -38,11 +39,11 @@ FIXTURE_SETUP(charge)
 	ASSERT_EQ(0, prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0));
 	ASSERT_EQ(0, dm_cg_create(&self->other, "other"));
 	pr_fold();
-	ASSERT_EQ(0, pr_own_everything());
+	ASSERT_EQ(0, pr_own_everything(&self->e.cg));
 	ASSERT_EQ(0, pr_buf(&self->e, &self->b, NPAGES, DM_BUF_SMALL));
 	/* The device's own tables of these addresses. */
 	ASSERT_EQ(0, dm_snapshot(FD, self->b.ptr, NPAGES, self->b.mirror));
-	pr_mem(&self->e.cg, &self->start);
+	pr_mem_begin(&self->e.cg, &self->start);
 }
 
 FIXTURE_TEARDOWN(charge)
@@ -87,6 +88,46 @@ TEST_F(charge, holes)
 	CHARGED(0);
 }
 
+/*
+ * A thread of the kernel faults for a job. Not it pays, but the group of the
+ * process whose memory it is.
+ */
+TEST_F(charge, by_a_job)
+{
+	struct drm_hmm_dmirror_job job = {
+		.op = HMM_DMIRROR_JOB_FILL, .dst = (uintptr_t)self->b.ptr,
+		.length = self->b.size, .value = 0x1234567,
+	};
+	struct drm_hmm_dmirror_result res;
+	unsigned long i;
+	int drm;
+
+	if (!dm_ours() || access("/sys/module/drm", F_OK))
+		SKIP(return, "no render nodes here");
+	drm = dmd_open(self->e.dm.index);
+	ASSERT_LE(0, drm);
+	/* What libdrm and the queue needed is not the subject. */
+	job.length = DM_PAGE;
+	ASSERT_EQ(0, dmd_run(drm, &job, &res));
+	ASSERT_EQ(0, madvise(self->b.ptr, DM_PAGE, MADV_DONTNEED));
+	pr_mem_begin(&self->e.cg, &self->start);
+	job.length = self->b.size;
+	ASSERT_EQ(0, dmd_run(drm, &job, &res));
+	CHARGED(NPAGES);
+	ASSERT_EQ(0, dm_to_dev(FD, self->b.ptr, NPAGES, self->b.mirror, NULL));
+	CHARGED(NPAGES);
+	/* And now that all of it is on the device, and at home again. */
+	job.value++;
+	ASSERT_EQ(0, dmd_run(drm, &job, &res));
+	CHARGED(NPAGES);
+	for (i = 0; i < self->b.size / 8; i++)
+		ASSERT_EQ(job.value, ((__u64 *)self->b.ptr)[i]);
+	CHARGED(NPAGES);
+	ASSERT_EQ(0, munmap(self->b.ptr, self->b.size));
+	CHARGED(0);
+	EXPECT_EQ(0, close(drm));
+}
+
 /* A page discarded on the device is paid for no longer; the others are. */
 TEST_F(charge, discarded_there)
 {
@@ -123,8 +164,7 @@ TEST_F(charge, process_moves_on)
 
 	FILL_AND_GO();
 	ASSERT_EQ(0, dm_cg_enter(&self->other));
-	pr_mem(&self->other, &other);
-	pr_mem(&self->other, &other);
+	pr_mem_begin(&self->other, &other);
 	EXPECT_TAGS(self->b.ptr, NPAGES / 2, self->b.ptr, 1, DM_CPU);
 	ASSERT_EQ(0, dm_to_sys(FD, self->b.ptr, NPAGES, NULL));
 	EXPECT_ALL(FD, self->b.ptr, NPAGES, DM_SYS);
@@ -177,8 +217,9 @@ TEST_F(charge, child_in_another_group)
 	ASSERT_GE(pid, 0);
 	if (!pid) {
 		ASSERT_EQ(0, dm_cg_enter(&self->other));
-		pr_mem(&self->other, &mine);
-		pr_mem(&self->other, &mine);
+		/* Its own copies of all but the buffer, before measuring. */
+		ASSERT_EQ(0, pr_write_everything(self->b.ptr));
+		pr_mem_begin(&self->other, &mine);
 		dm_fill(self->b.ptr, 100, self->b.ptr, 2, DM_CHILD);
 		EXPECT_CHARGED(&self->other, &mine, 100);
 		EXPECT_EQ(0, sc_post(&done));

@@ -7,8 +7,12 @@
 #ifndef _SELFTESTS_PRESSURE_PRESSURE_H
 #define _SELFTESTS_PRESSURE_PRESSURE_H
 
+#include <fcntl.h>
+#include <linux/sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 
 #include "stage.h"
 
@@ -251,49 +255,139 @@ static inline void pr_fold(void)
 	madvise(scratch, len, MADV_DONTNEED);
 }
 
-/* Write to every page of memory that is private and writable. */
-static inline int pr_write_everything(void)
+/* Calls @fn for each mapping that is private and writable, until it fails. */
+static inline int pr_each_private(int (*fn)(__u8 *start, __u8 *end, void *arg),
+				  void *arg)
 {
 	unsigned long start, end;
-	char line[512], deep[65536];
+	char line[512];
 	FILE *maps;
 	int ret = 0;
 
-	memset(deep, 1, sizeof(deep));
-	__asm__ volatile("" : : "r"(deep) : "memory");
 	maps = fopen("/proc/self/maps", "r");
 	if (!maps)
 		return -errno;
-	while (!ret && fgets(line, sizeof(line), maps)) {
+	while (ret >= 0 && fgets(line, sizeof(line), maps)) {
 		if (sscanf(line, "%lx-%lx", &start, &end) == 2 &&
-		    strstr(line, " rw-p ") &&
-		    madvise((void *)start, end - start, MADV_POPULATE_WRITE))
-			ret = -errno;
+		    strstr(line, " rw-p "))
+			ret = fn((__u8 *)start, (__u8 *)end, arg);
 	}
 	fclose(maps);
-	return ret;
+	return ret < 0 ? ret : 0;
+}
+
+static inline int pr_populate(__u8 *start, __u8 *end, void *except)
+{
+	if (start <= (__u8 *)except && (__u8 *)except < end)
+		return 0;
+	return madvise(start, end - start, MADV_POPULATE_WRITE) ? -errno : 0;
+}
+
+/* Write to every page that is private and writable, but not where @except is. */
+static inline int pr_write_everything(void *except)
+{
+	char deep[65536];
+
+	memset(deep, 1, sizeof(deep));
+	__asm__ volatile("" : : "r"(deep) : "memory");
+	return pr_each_private(pr_populate, except);
+}
+
+/* Whom a page is charged to: /proc/kpagecgroup has the inode of the group. */
+struct pr_owner {
+	int fd;
+	__u64 ino;
+	unsigned long strangers;
+};
+
+static inline int pr_count_strangers(__u8 *start, __u8 *end, void *arg)
+{
+	__u64 ent[256], pfn, ino;
+	struct pr_owner *o = arg;
+	size_t i, n;
+
+	for (; start < end; start += n * DM_PAGE) {
+		n = (end - start) / DM_PAGE < 256 ? (end - start) / DM_PAGE : 256;
+		if (dm_pagemap(start, n, ent))
+			return -EIO;
+		for (i = 0; i < n; i++) {
+			pfn = dm_pm_pfn(ent[i]);
+			if (pfn && pread(o->fd, &ino, 8, pfn * 8) != 8)
+				return -EIO;
+			o->strangers += pfn && ino != o->ino;
+		}
+	}
+	return 0;
+}
+
+/* Pages of the test's own that another group pays for, or a negative errno. */
+static inline long pr_strangers(const struct dm_cg *cg)
+{
+	struct pr_owner o = { .fd = open("/proc/kpagecgroup", O_RDONLY) };
+	struct stat st;
+	int ret;
+
+	if (o.fd < 0 || stat(cg->path, &st)) {
+		ret = -errno;
+	} else {
+		o.ino = st.st_ino;
+		ret = pr_each_private(pr_count_strangers, &o);
+	}
+	if (o.fd >= 0)
+		close(o.fd);
+	return ret ? ret : (long)o.strangers;
+}
+
+/*
+ * A child that shares all memory and never gets to run: it begins its life in a
+ * frozen group, so it does not write to a page first, not even the kernel for it.
+ */
+static inline pid_t pr_fork_frozen(const struct dm_cg *ice)
+{
+	struct clone_args args = { .flags = CLONE_INTO_CGROUP,
+				   .exit_signal = SIGCHLD };
+	int fd = open(ice->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	pid_t pid;
+
+	if (fd < 0 || dm_cg_write(ice, "cgroup.freeze", "1"))
+		return -1;
+	args.cgroup = fd;
+	pid = syscall(__NR_clone3, &args, sizeof(args));
+	if (!pid) {
+		for (;;)
+			pause();
+	}
+	close(fd);
+	return pid;
 }
 
 /*
  * Have all of the test's own memory charged to its group, so that no copy of a
  * page shared by fork, made and charged later, gets between two measurements.
- * Pages the test had before are exchanged by sharing them with a child.
+ * What the test had before is another group's: share it, and write to it. Which
+ * of two processes that share a page gets the copy depends on who writes first,
+ * so the other one must not. Returns 0, -EAGAIN if something is not its own, or
+ * another negative errno.
  */
-static inline int pr_own_everything(void)
+static inline int pr_own_everything(const struct dm_cg *cg)
 {
-	pid_t pid = fork();
+	struct dm_cg ice;
+	long strangers;
+	pid_t pid;
 	int ret;
 
-	if (pid < 0)
-		return -errno;
-	if (!pid) {
-		for (;;)
-			pause();
+	ret = dm_cg_create(&ice, "ice");
+	if (ret)
+		return ret;
+	pid = pr_fork_frozen(&ice);
+	ret = pid < 0 ? -EIO : pr_write_everything(NULL);
+	if (pid > 0) {
+		kill(pid, SIGKILL);
+		sc_reap(pid);
 	}
-	ret = pr_write_everything();
-	kill(pid, SIGKILL);
-	sc_reap(pid);
-	return ret;
+	dm_cg_destroy(&ice);
+	strangers = ret ? ret : pr_strangers(cg);
+	return strangers > 0 ? -EAGAIN : strangers;
 }
 
 /* All numbers of a group. Not at its limit: see pr_fold(). */
@@ -324,6 +418,21 @@ static inline void pr_mem_until(const struct dm_cg *cg, struct pr_mem *m,
 		if (m->anon == anon)
 			break;
 		usleep(100000);
+	}
+}
+
+/* pr_mem() to measure from: two readings a moment apart that agree. */
+static inline void pr_mem_begin(const struct dm_cg *cg, struct pr_mem *m)
+{
+	struct pr_mem last;
+	int tries;
+
+	pr_mem(cg, m);
+	for (tries = 0; tries < 10; tries++) {
+		last = *m;
+		pr_mem(cg, m);
+		if (last.anon == m->anon)
+			break;
 	}
 }
 
