@@ -25,6 +25,7 @@ FIXTURE(pins)
 	struct dm_buf	b;
 	__u8		*held;
 	__u64		frames[HELD];
+	int		disk;		/* -2: none was asked for */
 };
 
 FIXTURE_VARIANT(pins)
@@ -40,8 +41,67 @@ FIXTURE_VARIANT_ADD(pins, private_zswap) {
 FIXTURE_VARIANT_ADD(pins, coherent_zram) {
 	.index = DM_COHERENT0, .peer = DM_COHERENT1, .swap = PR_ZRAM };
 
+#define NULLB	"/sys/kernel/config/nullb"
+
+/* A disk in memory. Returns it opened for direct I/O. */
+static int disk_make(void)
+{
+	static const char *const probe[] = { "modprobe", "-q", "null_blk",
+					     "nr_devices=0", NULL };
+	static const char *const mnt[] = { "mount", "-t", "configfs",
+					   "configfs", "/sys/kernel/config",
+					   NULL };
+	static const char *const set[][2] = {
+		{ "memory_backed", "1" }, { "size", "16" }, { "power", "1" },
+	};
+	char path[96];
+	__u64 id;
+	int i;
+
+	if (dm_run(probe) || (access(NULLB, F_OK) && dm_run(mnt)) ||
+	    mkdir(NULLB "/held", 0755))
+		return -1;
+	for (i = 0; i < 3; i++) {
+		snprintf(path, sizeof(path), NULLB "/held/%s", set[i][0]);
+		if (dm_write_file(path, set[i][1]))
+			return -1;
+	}
+	if (dm_read_u64(NULLB "/held/index", &id))
+		return -1;
+	snprintf(path, sizeof(path), "/dev/nullb%d", (int)id);
+	if (access(path, F_OK))
+		snprintf(path, sizeof(path), "/dev/held");
+	return open(path, O_RDWR | O_DIRECT | O_CLOEXEC);
+}
+
+static void disk_remove(int disk)
+{
+	if (disk >= 0)
+		close(disk);
+	dm_write_file(NULLB "/held/power", "0");
+	rmdir(NULLB "/held");
+}
+
+/*
+ * The I/O of the group to the disk waits, for longer than any test takes, or
+ * goes on: so slow is it allowed to be.
+ */
+static int disk_limit(struct pr_env *e, int disk, const char *limit)
+{
+	char text[96];
+	struct stat st;
+
+	if (fstat(disk, &st) ||
+	    dm_write_file("/sys/fs/cgroup/cgroup.subtree_control", "+io"))
+		return -EIO;
+	snprintf(text, sizeof(text), "%u:%u rbps=%s wbps=%s", major(st.st_rdev),
+		 minor(st.st_rdev), limit, limit);
+	return dm_cg_write(&e->cg, "io.max", text);
+}
+
 FIXTURE_SETUP(pins)
 {
+	self->disk = -2;
 	pr_setup(_metadata, &self->e, variant->index, variant->peer,
 		 variant->swap);
 	if (_metadata->exit_code)
@@ -53,6 +113,10 @@ FIXTURE_SETUP(pins)
 
 FIXTURE_TEARDOWN(pins)
 {
+	if (self->disk >= 0)
+		disk_limit(&self->e, self->disk, "max");
+	if (self->disk > -2)
+		disk_remove(self->disk);
 	dm_buf_free(&self->b);
 	pr_teardown(_metadata, &self->e);
 }
@@ -150,51 +214,11 @@ TEST_F(pins, fixed_buffer)
 	close(ring);
 }
 
-#define NULLB	"/sys/kernel/config/nullb"
-
-/* A disk in memory that answers after a second. Returns it opened for direct I/O. */
-static int slow_disk(void)
-{
-	static const char *const probe[] = { "modprobe", "-q", "null_blk",
-					     "nr_devices=0", NULL };
-	static const char *const mnt[] = { "mount", "-t", "configfs",
-					   "configfs", "/sys/kernel/config",
-					   NULL };
-	static const char *const set[][2] = {
-		{ "memory_backed", "1" }, { "irqmode", "2" }, { "size", "16" },
-		{ "completion_nsec", "1000000000" }, { "power", "1" },
-	};
-	char path[96];
-	__u64 id;
-	int i;
-
-	if (dm_run(probe) || (access(NULLB, F_OK) && dm_run(mnt)) ||
-	    mkdir(NULLB "/slow", 0755))
-		return -1;
-	for (i = 0; i < 5; i++) {
-		snprintf(path, sizeof(path), NULLB "/slow/%s", set[i][0]);
-		if (dm_write_file(path, set[i][1]))
-			return -1;
-	}
-	if (dm_read_u64(NULLB "/slow/index", &id))
-		return -1;
-	snprintf(path, sizeof(path), "/dev/nullb%d", (int)id);
-	if (access(path, F_OK))
-		snprintf(path, sizeof(path), "/dev/slow");
-	return open(path, O_RDWR | O_DIRECT | O_CLOEXEC);
-}
-
-static void slow_disk_gone(void)
-{
-	dm_write_file(NULLB "/slow/power", "0");
-	rmdir(NULLB "/slow");
-}
-
 struct io {
 	int fd;
 	bool write;
 	void *mem;
-	bool started;
+	pid_t tid;
 	ssize_t ret;
 };
 
@@ -202,7 +226,7 @@ static void *do_io(void *arg)
 {
 	struct io *io = arg;
 
-	__atomic_store_n(&io->started, true, __ATOMIC_RELEASE);
+	__atomic_store_n(&io->tid, gettid(), __ATOMIC_RELEASE);
 	if (io->write)
 		io->ret = pwrite(io->fd, io->mem, HELD * DM_PAGE, 0);
 	else
@@ -210,34 +234,94 @@ static void *do_io(void *arg)
 	return NULL;
 }
 
-/* Direct I/O in flight in either direction: for a second the pages are held. */
+/* One direct I/O that has its pages and is not let through to the disk. */
+static void begin_io(struct __test_metadata *_metadata, struct pr_env *e,
+		     struct io *io, pthread_t *t)
+{
+	pid_t tid;
+
+	io->tid = 0;
+	ASSERT_EQ(0, disk_limit(e, io->fd, "1024"));
+	ASSERT_EQ(0, pthread_create(t, NULL, do_io, io));
+	while (!(tid = __atomic_load_n(&io->tid, __ATOMIC_ACQUIRE)))
+		sched_yield();
+	ASSERT_EQ(0, sc_wait_syscall(getpid(), tid,
+				     io->write ? __NR_pwrite64 : __NR_pread64));
+}
+
+static void end_io(struct __test_metadata *_metadata, struct pr_env *e,
+		   struct io *io, pthread_t t)
+{
+	/* It was in flight until now. */
+	EXPECT_EQ(EBUSY, pthread_tryjoin_np(t, NULL));
+	ASSERT_EQ(0, disk_limit(e, io->fd, "max"));
+	ASSERT_EQ(0, pthread_join(t, NULL));
+	EXPECT_EQ(HELD * DM_PAGE, io->ret);
+}
+
+/* Direct I/O in flight in either direction: until it ends the pages are held. */
 TEST_F(pins, direct_io_in_flight)
 {
-	struct io io = { .fd = slow_disk(), .mem = self->held };
+	struct io io = { .mem = self->held };
 	pthread_t t;
 	int dir;
 
-	if (io.fd < 0) {
-		slow_disk_gone();
+	self->disk = disk_make();
+	if (self->disk < 0)
 		SKIP(return, "no null_blk");
-	}
+	if (disk_limit(E, self->disk, "max"))
+		SKIP(return, "no limits of I/O");
+	io.fd = self->disk;
 	/* Out, then back in over what was written meanwhile. */
 	for (dir = 0; dir < 2; dir++) {
 		dm_fill(self->b.ptr, NPAGES, self->b.ptr, 1 + dir, DM_CPU);
 		ASSERT_TRUE(frames_of(self->held, self->frames));
 		io.write = !dir;
-		io.started = false;
-		ASSERT_EQ(0, pthread_create(&t, NULL, do_io, &io));
-		while (!__atomic_load_n(&io.started, __ATOMIC_ACQUIRE))
-			usleep(1000);
-		usleep(200000);
+		begin_io(_metadata, E, &io, &t);
 		EVERYBODY_TRIES();
-		ASSERT_EQ(0, pthread_join(t, NULL));
-		EXPECT_EQ(HELD * DM_PAGE, io.ret);
+		end_io(_metadata, E, &io, t);
 		EXPECT_FREE(1, DM_CPU);
 	}
-	EXPECT_EQ(0, close(io.fd));
-	slow_disk_gone();
+}
+
+/*
+ * Held by a pipe that was given the pages themselves. That is a reference and no
+ * pin: reclaim takes the entries away and finds out only then, so a page is in
+ * its frame, but has to be looked at to be in the page table, too.
+ */
+TEST_F(pins, pages_in_a_pipe)
+{
+	struct iovec iov = { self->held, HELD * DM_PAGE };
+	struct hmm_dmirror_cmd res;
+	int fds[2], i;
+	__u64 now[HELD];
+
+	ASSERT_EQ(0, pipe2(fds, O_CLOEXEC));
+	ASSERT_LE(HELD * DM_PAGE, fcntl(fds[1], F_SETPIPE_SZ, HELD * DM_PAGE));
+	ASSERT_TRUE(frames_of(self->held, self->frames));
+	ASSERT_EQ(HELD * DM_PAGE, vmsplice(fds[1], &iov, 1, 0));
+	dm_restart(&E->dm);
+	EXPECT_EQ(-ENOENT, dm_to_dev(FD, self->b.ptr, NPAGES, self->b.mirror,
+				     &res));
+	EXPECT_EQ(NPAGES - HELD, res.cpages);
+	EXPECT_MOVED(&E->dm, "in_busy_pages", HELD);
+	EXPECT_IN_PLACE();
+	for (i = 0; i < 3; i++) {
+		madvise(self->b.ptr, self->b.size, MADV_PAGEOUT);
+		pr_reclaim(E, self->b.size);
+		dm_write_file("/proc/sys/vm/compact_memory", "1");
+		/* The device has a look, or the CPU. */
+		EXPECT_EQ(0, dm_read(FD, self->held, HELD, self->b.mirror, NULL));
+		EXPECT_TAGS(self->b.mirror, HELD, self->held, 1, DM_CPU);
+		EXPECT_TAGS(self->held, HELD, self->held, 1, DM_CPU);
+		ASSERT_TRUE(frames_of(self->held, now));
+		EXPECT_EQ(0, memcmp(self->frames, now, sizeof(now)));
+	}
+	ASSERT_EQ(HELD * DM_PAGE, read(fds[0], self->b.mirror, HELD * DM_PAGE));
+	EXPECT_TAGS(self->b.mirror, HELD, self->held, 1, DM_CPU);
+	close(fds[0]);
+	close(fds[1]);
+	EXPECT_FREE(1, DM_CPU);
 }
 
 TEST_HARNESS_MAIN
