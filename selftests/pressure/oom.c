@@ -8,6 +8,7 @@
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 
+#include "dm_inject.h"
 #include "pressure.h"
 
 #ifndef __NR_pidfd_open
@@ -30,7 +31,7 @@ FIXTURE(oom)
 	struct dm_cg	cg;		/* of the victims */
 	struct dm_buf	mine;		/* a bystander's pages, on the device */
 	struct dm_buf	b;		/* the victim's: same place in both */
-	struct sc_sync	ready;
+	struct sc_sync	ready, go;
 	int		*fd;		/* shared: the victim's descriptor */
 };
 
@@ -45,6 +46,7 @@ FIXTURE_SETUP(oom)
 	ASSERT_EQ(0, dm_cg_write(&self->cg, "memory.swap.max", "0"));
 	ASSERT_EQ(0, dm_cg_write(&self->cg, "memory.max", "8M"));
 	ASSERT_EQ(0, sc_sync_init(&self->ready));
+	ASSERT_EQ(0, sc_sync_init(&self->go));
 	self->fd = mmap(NULL, DM_PAGE, PROT_READ | PROT_WRITE,
 			MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	ASSERT_NE(MAP_FAILED, self->fd);
@@ -66,6 +68,7 @@ FIXTURE_TEARDOWN(oom)
 	EXPECT_TAGS(mine->mirror, MINE, mine->ptr, 7, DM_CPU);
 	EXPECT_TAGS(mine->ptr, MINE, mine->ptr, 7, DM_CPU);
 	sc_sync_fini(&self->ready);
+	sc_sync_fini(&self->go);
 	dm_buf_free(&self->b);
 	dm_buf_free(mine);
 	EXPECT_EQ(0, dm_cg_destroy(&self->cg));
@@ -254,11 +257,12 @@ TEST_F(oom, reaped_while_it_cannot_exit)
 	if (!pid) {
 		become_victim(&self->cg, self->dm.index, &self->b);
 		sc_post(&self->ready);
-		sleep(1);
+		sc_wait(&self->go);
 		eat();
 	}
 	ASSERT_EQ(0, sc_wait(&self->ready));
 	watch_exit(_metadata, pid);
+	ASSERT_EQ(0, sc_post(&self->go));
 	EXPECT_MOVED(&self->dm, "vram_resident_pages", NPAGES);
 	EXPECT_MOVED(&self->dm, "invalidations_nonblock", 0);
 	wait_for_exit_stop(_metadata, pid);
@@ -275,111 +279,88 @@ TEST_F(oom, reaped_while_it_cannot_exit)
 	EXPECT_EQ(128 + SIGKILL, sc_reap(pid));
 }
 
-/* Somebody with the victim's file, who lets the device read all the time. */
+/* Somebody with the victim's file, who lets the device read. */
 struct reader {
 	int fd;
 	struct dm_buf *b;
-	unsigned long rounds;
-	int end;		/* what it ended with: errno, or 1 for wrong bytes */
+	int ret;
 };
 
-/* The first word of each page: the device is to be busy, not this. */
-static bool looks_right(struct dm_buf *b)
-{
-	unsigned long i;
-
-	for (i = 0; i < b->npages; i++) {
-		if (*(__u64 *)(b->mirror + i * DM_PAGE) !=
-		    dm_tag(b->ptr + i * DM_PAGE, 3, DM_CHILD, 0))
-			return false;
-	}
-	return true;
-}
-
-static void *keep_reading(void *arg)
+static void *read_once(void *arg)
 {
 	struct reader *r = arg;
-	struct dm_buf *b = r->b;
 
-	while (!r->end) {
-		r->end = dm_read(r->fd, b->ptr, b->npages, b->mirror, NULL);
-		if (!r->end && !looks_right(b))
-			r->end = 1;
-		__atomic_add_fetch(&r->rounds, 1, __ATOMIC_RELAXED);
-	}
+	r->ret = dm_read(r->fd, r->b->ptr, r->b->npages, r->b->mirror, NULL);
 	return NULL;
 }
 
-/* process_mrelease() until it has got everything. Returns refusals, or errno. */
-static int release_all(int pidfd)
+/* The victim is dead but for its exit; what it had is still there. */
+static int stop_at_exit(struct __test_metadata *_metadata, pid_t pid, int fd,
+			int *pidfd)
 {
-	int ret, refused = 0;
+	int got;
 
-	do {
-		ret = syscall(__NR_process_mrelease, pidfd, 0) ? -errno : 0;
-		refused += ret == -EAGAIN;
-	} while (ret == -EAGAIN && refused < 1000000);
-	return ret ? ret : refused;
-}
-
-/* One victim, which cannot exit, is relieved of its memory. Returns refusals. */
-static int release_one(struct __test_metadata *_metadata, struct dm_ctx *dm,
-		       pid_t pid, int victim_fd, struct dm_buf *b)
-{
-	struct reader r = { .b = b };
-	int pidfd, refused;
-	pthread_t t;
-
-	pidfd = syscall(__NR_pidfd_open, pid, 0);
-	EXPECT_GE(pidfd, 0);
-	r.fd = syscall(__NR_pidfd_getfd, pidfd, victim_fd, 0);
-	EXPECT_GE(r.fd, 0);
+	*pidfd = syscall(__NR_pidfd_open, pid, 0);
+	EXPECT_GE(*pidfd, 0);
+	got = syscall(__NR_pidfd_getfd, *pidfd, fd, 0);
+	EXPECT_GE(got, 0);
 	watch_exit(_metadata, pid);
 	EXPECT_EQ(0, kill(pid, SIGKILL));
 	wait_for_exit_stop(_metadata, pid);
-	EXPECT_EQ(0, pthread_create(&t, NULL, keep_reading, &r));
-	while (__atomic_load_n(&r.rounds, __ATOMIC_RELAXED) < 3)
-		usleep(100);
-	refused = release_all(pidfd);
-	/* What is gone is said to be gone: no zeros, no other page. */
-	EXPECT_EQ(0, pthread_join(t, NULL));
-	EXPECT_EQ(-EFAULT, r.end);
-	EXPECT_MOVED(dm, "vram_resident_pages", 0);
+	return got;
+}
+
+static int release(int pidfd)
+{
+	return syscall(__NR_process_mrelease, pidfd, 0) ? -errno : 0;
+}
+
+#define SLOWLY	"nth=1 every=1 times=1 delay_us=10000000"
+
+/*
+ * Released by hand, the same way, while the device is at the victim's pages: the
+ * driver has to refuse, as often as it is asked, and the caller is told to come
+ * again. What the device reads is the truth, and then that it is gone.
+ */
+TEST_F(oom, released_under_device_access)
+{
+	struct reader r = { .b = &self->b };
+	int pidfd, i;
+	pthread_t t;
+	pid_t pid;
+
+	if (dm_inject_status())
+		SKIP(return, "the driver cannot be loaded with fault injection here");
+	pid = fork();
+	ASSERT_GE(pid, 0);
+	if (!pid) {
+		*self->fd = become_victim(&self->cg, self->dm.index, &self->b);
+		sc_post(&self->ready);
+		for (;;)
+			pause();
+	}
+	ASSERT_EQ(0, sc_wait(&self->ready));
+	r.fd = stop_at_exit(_metadata, pid, *self->fd, &pidfd);
+	memset(self->b.mirror, 0xee, self->b.size);
+	ASSERT_EQ(0, dm_inject_arm(self->dm.index, "access", SLOWLY));
+	ASSERT_EQ(0, pthread_create(&t, NULL, read_once, &r));
+	ASSERT_EQ(0, dm_inject_wait(self->dm.index, "access", 1));
+	for (i = 0; i < 3; i++)
+		EXPECT_EQ(-EAGAIN, release(pidfd));
+	EXPECT_MOVED(&self->dm, "invalidations_nonblock_failed", 3);
+	ASSERT_EQ(0, dm_inject_off(self->dm.index));
+	ASSERT_EQ(0, pthread_join(t, NULL));
+	/* It was before all pages were gone, so it read all of them. */
+	EXPECT_EQ(0, r.ret);
+	EXPECT_TAGS(self->b.mirror, NPAGES, self->b.ptr, 3, DM_CHILD);
+	EXPECT_EQ(0, release(pidfd));
+	EXPECT_MOVED(&self->dm, "vram_resident_pages", 0);
+	read_once(&r);
+	EXPECT_EQ(-EFAULT, r.ret);
 	EXPECT_EQ(0, close(r.fd));
 	close(pidfd);
 	EXPECT_EQ(0, ptrace(PTRACE_CONT, pid, 0, 0));
 	EXPECT_EQ(128 + SIGKILL, sc_reap(pid));
-	return refused;
 }
 
-/*
- * Released by hand, the same way, while the device reads the victim's pages:
- * sooner or later the driver has to refuse, the caller is told to come again,
- * and the device never reads anything but the truth.
- */
-TEST_F(oom, released_under_device_access)
-{
-	int round, refused = 0;
-	pid_t pid;
-
-	for (round = 0; round < 60 && !refused; round++) {
-		pid = fork();
-		ASSERT_GE(pid, 0);
-		if (!pid) {
-			*self->fd = become_victim(&self->cg, self->dm.index,
-						  &self->b);
-			sc_post(&self->ready);
-			for (;;)
-				pause();
-		}
-		ASSERT_EQ(0, sc_wait(&self->ready));
-		refused = release_one(_metadata, &self->dm, pid, *self->fd,
-				      &self->b);
-		ASSERT_LE(0, refused);
-	}
-	EXPECT_LT(0, refused);
-	EXPECT_MOVED_MIN(&self->dm, "invalidations_nonblock", round);
-	EXPECT_MOVED_MIN(&self->dm, "invalidations_nonblock_failed", refused);
-}
-
-TEST_HARNESS_MAIN
+DM_INJECT_MAIN(1, "")
