@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
@@ -222,7 +223,6 @@ TEST_F(users, core_dump)
 
 /* The child's own part: what it needs to live is on the device. */
 static __u8 *life;		/* a page of code, a futex word, a stack */
-static int life_fd;
 static volatile int caught;
 
 static void on_signal(int sig)
@@ -231,14 +231,18 @@ static void on_signal(int sig)
 	caught += sig == SIGUSR1;
 }
 
-static int send_away(struct dm_buf *b)
+/* The group is full: what was in memory may just have been swapped out. */
+static int send_away(struct pr_env *e, struct dm_buf *b)
 {
-	return dm_to_dev(life_fd, life, 16, b->mirror, NULL) ||
-	       dm_all(life_fd, life, 16, DM_ON_DEV, NULL);
+	return pr_to_dev(e, life, 16, b->mirror) ||
+	       dm_all(e->dm.fd, life, 16, DM_ON_DEV, NULL);
 }
+
+static pid_t waiter_tid;
 
 static void *waiter(void *word)
 {
+	__atomic_store_n(&waiter_tid, gettid(), __ATOMIC_SEQ_CST);
 	while (__atomic_load_n((int *)word, __ATOMIC_SEQ_CST) == 7)
 		syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, 7, NULL, NULL, 0);
 	return NULL;
@@ -254,23 +258,27 @@ static int live(struct pr_env *e, struct dm_buf *b, unsigned int round)
 	pthread_t t;
 
 	*word = 7;
+	waiter_tid = 0;
 	if (pthread_create(&t, NULL, waiter, word))
 		return 20;
-	usleep(10000);
-	if (send_away(b))
+	while (!__atomic_load_n(&waiter_tid, __ATOMIC_SEQ_CST))
+		sched_yield();
+	if (sc_wait_syscall(getpid(), waiter_tid, SYS_futex))
+		return 27;
+	if (send_away(e, b))
 		return 21;
 	/* Code. */
 	if (((int (*)(void))life)() != 42)
 		return 22;
 	/* Signal frame and stack. */
-	if (send_away(b))
+	if (send_away(e, b))
 		return 23;
 	caught = 0;
 	raise(SIGUSR1);
 	if (caught != 1)
 		return 24;
 	/* A futex that moved while it was waited for. */
-	if (send_away(b))
+	if (send_away(e, b))
 		return 25;
 	pr_reclaim(e, b->size / 4);
 	__atomic_store_n(word, 8, __ATOMIC_SEQ_CST);
@@ -307,7 +315,7 @@ TEST_F(users, life)
 		ss.ss_sp = life + 12 * DM_PAGE;
 		sigaltstack(&ss, NULL);
 		sigaction(SIGUSR1, &sa, NULL);
-		life_fd = squeeze(E, &self->b);
+		E->dm.fd = squeeze(E, &self->b);
 		for (round = 0; round < 8 && !ret; round++)
 			ret = live(E, &self->b, round);
 		_exit(ret);
