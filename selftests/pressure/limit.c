@@ -218,6 +218,43 @@ TEST_F(limit, just_come_back)
 	dm_buf_free(&b);
 }
 
+/*
+ * Pages the device holds exclusively are reclaimed like any others: it is told,
+ * and what it wrote while the CPU had no entry is what comes back from swap.
+ */
+TEST_F(limit, exclusive_pages)
+{
+	const unsigned long n = 256;
+	long swapped, held;
+	unsigned int gen;
+	struct dm_buf b;
+
+	ASSERT_EQ(0, pr_buf(E, &b, n, DM_BUF_SMALL));
+	dm_fill(b.ptr, n, b.ptr, 1, DM_DEV);
+	/* The first time they come from memory, the second from swap. */
+	for (gen = 1; gen < 3; gen++) {
+		ASSERT_EQ(0, dm_exclusive(FD, b.ptr, n, b.mirror, NULL));
+		EXPECT_TAGS(b.mirror, n, b.ptr, gen, DM_DEV);
+		EXPECT_ALL(FD, b.ptr, n, DM_EXCLUSIVE_ENTRY);
+		ASSERT_DEV_WRITES(FD, &b, gen + 1, DM_DEV);
+		EXPECT_ALL(FD, b.ptr, n, DM_EXCLUSIVE_ENTRY);
+		dm_restart(&E->dm);
+		pr_reclaim(E, b.size);
+		swapped = SWAPPED(&b);
+		held = dm_count(FD, b.ptr, n, DM_EXCLUSIVE_ENTRY);
+		EXPECT_LE(n / 2, swapped);
+		EXPECT_EQ(n, swapped + held);
+		EXPECT_MOVED_MIN(&E->dm, "invalidated_pages", swapped);
+		EXPECT_EQ(held ? -EPERM : 0, dm_check_exclusive(FD, b.ptr, n));
+		EXPECT_TAGS(b.ptr, n, b.ptr, gen + 1, DM_DEV);
+		EXPECT_EQ(0, dm_check_exclusive(FD, b.ptr, n));
+		ASSERT_EQ(0, dm_swap_out(b.ptr, n));
+	}
+	ASSERT_DEV_READS(FD, &b, gen, DM_DEV);
+	EXPECT_SWAP_USED();
+	dm_buf_free(&b);
+}
+
 /* No room in swap: pages stay, on either side, and still move between them. */
 TEST_F(limit, swap_runs_out)
 {
