@@ -98,20 +98,35 @@ static bool dm_param(const char *name, __u64 *val)
 	return dm_read_u64(path, val) == 0;
 }
 
-/* Is this page frame in the memory the coherent devices were given? */
-static bool dm_pfn_coherent(__u64 pfn)
+/* The memory the coherent devices were given; no length where there is none. */
+struct dm_spm {
+	__u64 base[2], len[2];
+};
+
+/* Tests load the module anew, so this is not kept for longer than one look. */
+static void dm_spm_read(struct dm_spm *spm)
 {
 	static const char * const names[] = { "spm_addr_dev0",
 					      "spm_addr_dev1" };
-	__u64 base, mb, len = DM_COHERENT_BYTES;
+	__u64 mb, len = DM_COHERENT_BYTES;
 	unsigned int i;
 
 	if (dm_param("vram_mb", &mb))
 		len = mb << 20;
 	for (i = 0; i < 2; i++) {
-		if (!dm_param(names[i], &base) || !base)
-			continue;
-		if (pfn >= base / DM_PAGE && pfn < (base + len) / DM_PAGE)
+		spm->base[i] = 0;
+		spm->len[i] = 0;
+		if (dm_param(names[i], &spm->base[i]) && spm->base[i])
+			spm->len[i] = len;
+	}
+}
+
+static bool dm_spm_has(const struct dm_spm *spm, __u64 pfn)
+{
+	unsigned int i;
+
+	for (i = 0; i < 2; i++) {
+		if (pfn * DM_PAGE - spm->base[i] < spm->len[i])
 			return true;
 	}
 	return false;
@@ -140,9 +155,9 @@ static enum dm_where dm_where_swap(__u64 ent, __u8 snap)
 	}
 }
 
-static enum dm_where dm_where_present(__u64 ent, __u8 snap)
+static enum dm_where dm_where_present(const struct dm_spm *spm, __u64 ent, __u8 snap)
 {
-	bool coherent = dm_pfn_coherent(dm_pm_pfn(ent));
+	bool coherent = dm_spm_has(spm, dm_pm_pfn(ent));
 
 	/* A range the process may not read: the device has no opinion. */
 	if (snap == HMM_DMIRROR_PROT_ERROR)
@@ -161,13 +176,13 @@ static enum dm_where dm_where_present(__u64 ent, __u8 snap)
 	return DM_UNCLEAR;
 }
 
-static enum dm_where dm_where_of(__u64 ent, __u8 snap)
+static enum dm_where dm_where_of(const struct dm_spm *spm, __u64 ent, __u8 snap)
 {
 	bool none = snap == HMM_DMIRROR_PROT_NONE ||
 		    snap == HMM_DMIRROR_PROT_ERROR;
 
 	if (ent & DM_PM_PRESENT)
-		return dm_where_present(ent, snap);
+		return dm_where_present(spm, ent, snap);
 	if (ent & DM_PM_SWAP)
 		return dm_where_swap(ent, snap);
 	return none ? DM_NOWHERE : DM_UNCLEAR;
@@ -178,6 +193,7 @@ int dm_pages(int fd, const void *addr, unsigned long npages,
 {
 	__u64 *ent = calloc(npages, sizeof(*ent));
 	__u8 *snap = calloc(npages, 1);
+	struct dm_spm spm;
 	unsigned long i;
 	int ret = -ENOMEM;
 
@@ -188,10 +204,11 @@ int dm_pages(int fd, const void *addr, unsigned long npages,
 		ret = dm_pagemap(addr, npages, ent);
 	if (ret)
 		goto out;
+	dm_spm_read(&spm);
 	for (i = 0; i < npages; i++) {
 		pages[i].pagemap = ent[i];
 		pages[i].snap = snap[i];
-		pages[i].where = dm_where_of(ent[i], snap[i]);
+		pages[i].where = dm_where_of(&spm, ent[i], snap[i]);
 	}
 out:
 	free(ent);
