@@ -197,6 +197,56 @@ TEST_F(modes, limit)
 	EXPECT_EQ(0, close(fd2));
 }
 
+/* By device faults, too; what is beyond the limit is used where it is. */
+TEST_F(modes, limit_and_placement)
+{
+	const unsigned long n = 6 * MIB / DM_PAGE, limit = 2 * MIB / DM_PAGE;
+	struct drm_hmm_dmirror_job job = { .op = HMM_DMIRROR_JOB_FILL };
+	struct dm_buf b, other;
+	int fd, fd2, huge;
+
+	RELOAD("vram_mb=8 client_vram_mb=2");
+	fd = open_wait(0);
+	ASSERT_GE(fd, 0);
+	fd2 = dmd_open(0);
+	ASSERT_GE(fd2, 0);
+	ASSERT_EQ(0, dm_buf_anon(&other, MIB / DM_PAGE, DM_BUF_SMALL));
+	dm_fill(other.ptr, other.npages, other.ptr, 2, DM_CPU);
+	ASSERT_EQ(0, dmd_to_vram(fd2, other.ptr, other.size));
+
+	for (huge = 0; huge < 2; huge++) {
+		ASSERT_EQ(0, dm_buf_anon(&b, n, huge ? DM_BUF_THP : DM_BUF_SMALL));
+		dm_fill(b.ptr, n, b.ptr, 1, DM_CPU);
+		job.dst = (__u64)(uintptr_t)b.ptr;
+		job.length = b.size;
+		job.value = 0x0101010101010101ULL * (huge + 1);
+		memset(b.mirror, huge + 1, b.size);
+		EXPECT_EQ(0, dmd_run(fd, &job, NULL));
+		EXPECT_EQ(limit + other.npages, dm_stat_now(0, "vram_resident_pages"));
+		/*
+		 * Room is used again, and no more than there is. Advice has
+		 * pages that are used in place looked at once more.
+		 */
+		ASSERT_EQ(0, dmd_to_system(fd, b.ptr, MIB));
+		job.dst += b.size - MIB;
+		job.length = MIB;
+		ASSERT_EQ(0, dmd_advise(fd, b.ptr + b.size - MIB, MIB,
+					HMM_DMIRROR_ADVISE_GRANULARITY, MIB));
+		EXPECT_EQ(0, dmd_run(fd, &job, NULL));
+		EXPECT_WHERE(fd, b.ptr + b.size - MIB, MIB / DM_PAGE, VRAM);
+		EXPECT_EQ(limit + other.npages, dm_stat_now(0, "vram_resident_pages"));
+		EXPECT_EQ(0, memcmp(b.ptr, b.mirror, b.size));
+		dm_buf_free(&b);
+	}
+	EXPECT_EQ(0, dm_stat_now(0, "evictions"));
+	EXPECT_EQ(0, dm_stat_now(0, "jobs_failed"));
+	EXPECT_WHERE(fd2, other.ptr, other.npages, VRAM);
+	EXPECT_TAGS(other.ptr, other.npages, other.ptr, 2, DM_CPU);
+	dm_buf_free(&other);
+	EXPECT_EQ(0, close(fd));
+	EXPECT_EQ(0, close(fd2));
+}
+
 /* A limit above what there is: what there is. */
 TEST_F(modes, limit_above_all)
 {
