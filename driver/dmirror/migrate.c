@@ -157,6 +157,34 @@ int dmirror_migrate_collect(struct dmirror_migrate *m)
 	return ret == -EINVAL ? -EOPNOTSUPP : ret;
 }
 
+/* All steps of a window whose pages leave the device. */
+int dmirror_migrate_away(struct dmirror_migrate *m, struct vm_area_struct *vma,
+			 unsigned long start, unsigned long end,
+			 bool (*large)(struct dmirror_migrate *, unsigned int),
+			 bool (*small)(struct dmirror_migrate *, unsigned int,
+				       unsigned int))
+{
+	/* The core offers holes on the way out as well. */
+	const unsigned long need = MIGRATE_PFN_MIGRATE | MIGRATE_PFN_VALID;
+	int ret;
+
+	mmap_assert_locked(vma->vm_mm);
+	dmirror_migrate_prepare(m, vma, start, end,
+				m->dev->vram.kind == DMIRROR_PRIVATE ?
+				MIGRATE_VMA_SELECT_DEVICE_PRIVATE :
+				MIGRATE_VMA_SELECT_DEVICE_COHERENT);
+	ret = dmirror_migrate_collect(m);
+	if (ret)
+		return ret;
+
+	if (m->urgent >= 0 &&
+	    (m->args.src[m->urgent] & (need | COMPAT_MIGRATE_PFN_COMPOUND)) == need)
+		small(m, m->urgent, 0);
+	dmirror_migrate_fill(m, need, large, small);
+	dmirror_migrate_finish(m);
+	return 0;
+}
+
 /* One window of a request; every page of it is accounted for, whatever happens. */
 int dmirror_migrate_request(struct dmirror_migrate *m,
 			    int (*window)(struct dmirror_migrate *,

@@ -97,31 +97,12 @@ static bool dmirror_migrate_out_small(struct dmirror_migrate *m, unsigned int i,
 	return true;
 }
 
-/* With the mmap lock held: collect, fill, commit, finish. */
 static int dmirror_migrate_out_locked(struct dmirror_migrate *m,
 				      struct vm_area_struct *vma,
 				      unsigned long start, unsigned long end)
 {
-	/* The core offers holes on the way out as well. */
-	const unsigned long need = MIGRATE_PFN_MIGRATE | MIGRATE_PFN_VALID;
-	int ret;
-
-	mmap_assert_locked(vma->vm_mm);
-	dmirror_migrate_prepare(m, vma, start, end,
-				m->dev->vram.kind == DMIRROR_PRIVATE ?
-				MIGRATE_VMA_SELECT_DEVICE_PRIVATE :
-				MIGRATE_VMA_SELECT_DEVICE_COHERENT);
-	ret = dmirror_migrate_collect(m);
-	if (ret)
-		return ret;
-
-	if (m->urgent >= 0 &&
-	    (m->args.src[m->urgent] & (need | COMPAT_MIGRATE_PFN_COMPOUND)) == need)
-		dmirror_migrate_out_small(m, m->urgent, 0);
-	dmirror_migrate_fill(m, need, dmirror_migrate_out_large,
-			     dmirror_migrate_out_small);
-	dmirror_migrate_finish(m);
-	return 0;
+	return dmirror_migrate_away(m, vma, start, end, dmirror_migrate_out_large,
+				    dmirror_migrate_out_small);
 }
 
 static void dmirror_migrate_out_count(struct dmirror_migrate *m, int reason,

@@ -81,6 +81,24 @@ void dmirror_migrate_fill(struct dmirror_migrate *m, unsigned long need,
 void dmirror_migrate_finish(struct dmirror_migrate *m);
 
 /**
+ * dmirror_migrate_away() - all steps, for pages that leave the device
+ * @m: the window, @m->dev set
+ * @vma: the mapping it lies in
+ * @start: first byte
+ * @end: byte after the last
+ * @large: as for dmirror_migrate_fill()
+ * @small: likewise; called first for @m->urgent, and then once more, which it has
+ *	to notice
+ *
+ * Return: as dmirror_migrate_collect().
+ */
+int dmirror_migrate_away(struct dmirror_migrate *m, struct vm_area_struct *vma,
+			 unsigned long start, unsigned long end,
+			 bool (*large)(struct dmirror_migrate *m, unsigned int i),
+			 bool (*small)(struct dmirror_migrate *m, unsigned int i,
+				       unsigned int sub));
+
+/**
  * dmirror_migrate_mpfn() - the entry for a destination
  * @page: the destination, locked
  * @src: the entry of the source

@@ -76,27 +76,6 @@ static bool dmirror_peer_small(struct dmirror_migrate *m, unsigned int i,
 	return true;
 }
 
-/* With the mmap lock held: collect, fill, commit, finish. */
-static int dmirror_peer_locked(struct dmirror_migrate *m,
-			       struct vm_area_struct *vma,
-			       unsigned long start, unsigned long end)
-{
-	int ret;
-
-	mmap_assert_locked(vma->vm_mm);
-	dmirror_migrate_prepare(m, vma, start, end,
-				m->dev->vram.kind == DMIRROR_PRIVATE ?
-				MIGRATE_VMA_SELECT_DEVICE_PRIVATE :
-				MIGRATE_VMA_SELECT_DEVICE_COHERENT);
-	ret = dmirror_migrate_collect(m);
-	if (ret)
-		return ret;
-	dmirror_migrate_fill(m, MIGRATE_PFN_MIGRATE | MIGRATE_PFN_VALID,
-			     dmirror_peer_large, dmirror_peer_small);
-	dmirror_migrate_finish(m);
-	return 0;
-}
-
 static int dmirror_peer_move(struct dmirror_migrate *m, unsigned long start,
 			     unsigned long *end)
 {
@@ -109,7 +88,8 @@ static int dmirror_peer_move(struct dmirror_migrate *m, unsigned long start,
 	vma = dmirror_migrate_vma(mm, start);
 	if (vma) {
 		*end = min(*end, vma->vm_end);
-		ret = dmirror_peer_locked(m, vma, start, *end);
+		ret = dmirror_migrate_away(m, vma, start, *end, dmirror_peer_large,
+					   dmirror_peer_small);
 	}
 	mmap_read_unlock(mm);
 	return ret;

@@ -90,7 +90,7 @@ static int dmirror_submission_step(struct dmirror_submission *sub,
 	if (!sub->began) {
 		sub->began = true;
 		trace_dmirror_job_begin(slice->client->dev->id, &sub->id, sub->next,
-					&job->arg);
+					&job->arg, &job->res);
 	}
 	if (sub->ran_ns > slice->timeout_ms * (u64)NSEC_PER_MSEC)
 		return -ETIME;

@@ -176,12 +176,14 @@ DEFINE_EVENT(dmirror_migrate, dmirror_evict_end,
 
 /*
  * The two of a job pair up by dev, file, queue, seqno and index: tasks take turns
- * with a job. A job that was not run has neither.
+ * with a job. A job that was not run has neither. status: 0 or a negative errno; it
+ * and done, what was done by then, are for the end.
  */
-TRACE_EVENT(dmirror_job_begin,
+DECLARE_EVENT_CLASS(dmirror_job,
 	TP_PROTO(unsigned int dev, const struct dmirror_submission_id *id,
-		 unsigned int index, const struct drm_hmm_dmirror_job *job),
-	TP_ARGS(dev, id, index, job),
+		 unsigned int index, const struct drm_hmm_dmirror_job *job,
+		 const struct drm_hmm_dmirror_result *res),
+	TP_ARGS(dev, id, index, job, res),
 	TP_STRUCT__entry(
 		__field(unsigned int, dev)
 		__field(u32, file)
@@ -193,6 +195,8 @@ TRACE_EVENT(dmirror_job_begin,
 		__field(u64, src)
 		__field(u64, length)
 		__field(u64, count)
+		__field(s32, status)
+		__field(u64, done)
 	),
 	TP_fast_assign(
 		__entry->dev = dev;
@@ -205,6 +209,8 @@ TRACE_EVENT(dmirror_job_begin,
 		__entry->src = job->src;
 		__entry->length = job->length;
 		__entry->count = job->count;
+		__entry->status = res->status;
+		__entry->done = res->done;
 	),
 	TP_printk("dev=%u file=%u queue=%u seqno=%llu index=%u op=%s dst=0x%llx src=0x%llx length=%llu count=%llu",
 		  __entry->dev, __entry->file, __entry->queue, __entry->seqno,
@@ -212,32 +218,18 @@ TRACE_EVENT(dmirror_job_begin,
 		  __entry->src, __entry->length, __entry->count)
 );
 
-/* status: 0 or a negative errno */
-TRACE_EVENT(dmirror_job_end,
+DEFINE_EVENT(dmirror_job, dmirror_job_begin,
+	TP_PROTO(unsigned int dev, const struct dmirror_submission_id *id,
+		 unsigned int index, const struct drm_hmm_dmirror_job *job,
+		 const struct drm_hmm_dmirror_result *res),
+	TP_ARGS(dev, id, index, job, res)
+);
+
+DEFINE_EVENT_PRINT(dmirror_job, dmirror_job_end,
 	TP_PROTO(unsigned int dev, const struct dmirror_submission_id *id,
 		 unsigned int index, const struct drm_hmm_dmirror_job *job,
 		 const struct drm_hmm_dmirror_result *res),
 	TP_ARGS(dev, id, index, job, res),
-	TP_STRUCT__entry(
-		__field(unsigned int, dev)
-		__field(u32, file)
-		__field(u32, queue)
-		__field(u64, seqno)
-		__field(unsigned int, index)
-		__field(u32, op)
-		__field(s32, status)
-		__field(u64, done)
-	),
-	TP_fast_assign(
-		__entry->dev = dev;
-		__entry->file = id->file;
-		__entry->queue = id->queue;
-		__entry->seqno = id->seqno;
-		__entry->index = index;
-		__entry->op = job->op;
-		__entry->status = res->status;
-		__entry->done = res->done;
-	),
 	TP_printk("dev=%u file=%u queue=%u seqno=%llu index=%u op=%s status=%d done=%llu",
 		  __entry->dev, __entry->file, __entry->queue, __entry->seqno,
 		  __entry->index, dmirror_show_job_op(__entry->op), __entry->status,
