@@ -83,27 +83,7 @@ FIXTURE(nth) {
 FIXTURE_VARIANT(nth) { const char *op; };
 
 #define OP(name) FIXTURE_VARIANT_ADD(nth, name) { .op = #name }
-OP(open);
-OP(mmap);
-OP(read);
-OP(read_on_device);
-OP(read_unlocked);
-OP(write);
-OP(write_on_device);
-OP(write_shared);
-OP(to_dev);
-OP(to_dev_large);
-OP(to_dev_evict);
-OP(to_dev_evict_large);
-OP(to_sys);
-OP(to_sys_large);
-OP(snapshot);
-OP(exclusive);
-OP(check_exclusive);
-OP(release);
-OP(release_large);
-OP(cpu_fault);
-OP(cpu_fault_large);
+FI_OPS(OP);
 
 FIXTURE_SETUP(nth)
 {

@@ -65,6 +65,30 @@ struct fi {
 	char		why[DM_MSG];
 };
 
+/* Their names, each for a variant of a fixture. */
+#define FI_OPS(X)			\
+	X(open);			\
+	X(mmap);			\
+	X(read);			\
+	X(read_on_device);		\
+	X(read_unlocked);		\
+	X(write);			\
+	X(write_on_device);		\
+	X(write_shared);		\
+	X(to_dev);			\
+	X(to_dev_large);		\
+	X(to_dev_evict);		\
+	X(to_dev_evict_large);		\
+	X(to_sys);			\
+	X(to_sys_large);		\
+	X(snapshot);			\
+	X(exclusive);			\
+	X(check_exclusive);		\
+	X(release);			\
+	X(release_large);		\
+	X(cpu_fault);			\
+	X(cpu_fault_large)
+
 extern const struct fi_op fi_ops[];
 extern const int fi_nr_ops;
 
