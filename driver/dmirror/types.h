@@ -18,12 +18,17 @@
  *				inside reclaim and under folio locks; nothing
  *				is allocated and nothing of user space is
  *				touched under it
+ *   snap->lock			in place of it, for a look that leaves nothing
  *   queue->lock		spinlock: what jobs are queued
  *   dev->hints_lock		spinlock; which clients have advice
  *   hints->lock		spinlock; taken by an invalidate callback, too
  *   vram->lock			spinlock, interrupts off: pages are freed under
  *				page table locks and, coherent ones, from
  *				softirqs
+ *
+ * engines->lock, a mutex, is taken with none of them held and has queue->lock in
+ * it. Nothing is taken in the lock of the table of devices (device.c) and in
+ * set->bounce_lock, which is allocated under.
  */
 #ifndef DMIRROR_TYPES_H
 #define DMIRROR_TYPES_H
