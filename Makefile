@@ -11,17 +11,18 @@
 #                  build tree
 #   TESTS="c c:t"  collections, or programs of collections, for check
 #   MODULE=<name>  hmm_dmirror or test_hmm, for check-compat
-#   TIME=<seconds> how long to soak; SEED=, THREADS=, LIMIT=<MiB>, PROCS=<jobs>
+#   TIME=<seconds> how long to soak; SEED=, THREADS=, LIMIT=<MiB>, PROCS=<jobs>,
+#                  OWN=1 to fuzz without libFuzzer
 #   HMM_DMIRROR_CACHE=<dir>  where the guest root is kept (~/.cache/hmm-dmirror)
 
 KDIR ?=
 KERNEL ?=
 TESTS ?=
 MODULE ?= hmm_dmirror
-export KDIR KERNEL TESTS MODULE TIME SEED THREADS LIMIT PROCS
+export KDIR KERNEL TESTS MODULE TIME SEED THREADS LIMIT PROCS OWN
 
 # kbuild looks for itself at W=, C=, V=, CC= and the like.
-KBUILD_VARS = $(filter-out KDIR=% KERNEL=% TESTS=% MODULE=% TIME=% SEED=% THREADS=% LIMIT=% PROCS=%,$(MAKEOVERRIDES))
+KBUILD_VARS = $(filter-out KDIR=% KERNEL=% TESTS=% MODULE=% TIME=% SEED=% THREADS=% LIMIT=% PROCS=% OWN=%,$(MAKEOVERRIDES))
 
 modules: ## build hmm_devmem.ko and hmm_dmirror.ko (KDIR=, W=1, C=1)
 	@tools/modules/build $(KBUILD_VARS)
@@ -40,6 +41,9 @@ check: ## run the selftests in a guest (TESTS=, KERNEL=)
 
 soak: ## the exerciser, or PROCS= processes of jobs, in a guest (TIME=, SEED=)
 	@tools/check/soak
+
+fuzz: ## random commands by libFuzzer, in a guest (TIME=, SEED=, OWN=1)
+	@tools/check/fuzz
 
 check-compat: ## run the kernel's own hmm-tests in a guest (MODULE=test_hmm)
 	@tools/check/compat
@@ -71,5 +75,5 @@ help: ## this list
 	@echo 'Variables:'
 	@sed -n '/^#   /,/^$$/s/^# //p' Makefile
 
-.PHONY: modules kernel clean run check soak check-compat check-kernels \
+.PHONY: modules kernel clean run check soak fuzz check-compat check-kernels \
 	check-config style unit load unload ci help

@@ -296,7 +296,7 @@ int dm_zswap(bool on)
  * Moving a page to where it is moves nothing, but first the kernel puts on its
  * lists what each processor keeps for later, and only from there is swapped.
  */
-static void drain_lru(void *addr)
+void dm_drain_lru(void *addr)
 {
 	int node = 0, status;
 
@@ -314,7 +314,7 @@ int dm_swap_out(void *addr, unsigned long npages)
 	 * so a bounded number is enough.
 	 */
 	for (tries = 0; ret == -EAGAIN && tries < 50; tries++) {
-		drain_lru(addr);
+		dm_drain_lru(addr);
 		if (madvise(addr, npages * DM_PAGE, MADV_PAGEOUT)) {
 			ret = -errno;
 			break;

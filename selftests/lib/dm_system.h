@@ -164,6 +164,14 @@ int dm_zram_off(struct dm_zram *z);
 int dm_zswap(bool on);
 
 /**
+ * dm_drain_lru() - have the kernel put on its lists what processors keep for later
+ * @addr: any page of the caller's that is in memory
+ *
+ * References to pages that have been unmapped go with that, too.
+ */
+void dm_drain_lru(void *addr);
+
+/**
  * dm_swap_out() - push a populated anonymous range out to swap
  * @addr: start of the range
  * @npages: pages
