@@ -103,7 +103,10 @@ static inline void pr_teardown(struct __test_metadata *_metadata,
 	dm_teardown(_metadata, &e->dm);
 }
 
-/* Declares a fixture with one pr_env, all devices and all kinds of swap. */
+/*
+ * Declares a fixture with one pr_env, all devices and all kinds of swap. Coherent
+ * memory and zswap are together in zswap.c.
+ */
 #define PR_FIXTURE_SWAP(fixture)					\
 	FIXTURE(fixture) { struct pr_env e; };				\
 	FIXTURE_VARIANT(fixture) {					\
@@ -117,9 +120,6 @@ static inline void pr_teardown(struct __test_metadata *_metadata,
 	FIXTURE_VARIANT_ADD(fixture, coherent_zram) {			\
 		.index = DM_COHERENT0, .peer = DM_COHERENT1,		\
 		.swap = PR_ZRAM };					\
-	FIXTURE_VARIANT_ADD(fixture, coherent_zswap) {			\
-		.index = DM_COHERENT0, .peer = DM_COHERENT1,		\
-		.swap = PR_ZSWAP };					\
 	FIXTURE_SETUP(fixture)						\
 	{								\
 		pr_setup(_metadata, &self->e, variant->index,		\
