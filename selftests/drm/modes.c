@@ -148,24 +148,48 @@ TEST_F(modes, seen_by_all)
 	dm_buf_free(&b);
 }
 
+/* Two files, and what the second of them has on the device. */
+struct two {
+	int fd, fd2;
+	struct dm_buf other;
+};
+
+static void two_begin(struct __test_metadata *_metadata, struct two *t)
+{
+	t->fd = open_wait(0);
+	ASSERT_GE(t->fd, 0);
+	t->fd2 = dmd_open(0);
+	ASSERT_GE(t->fd2, 0);
+	ASSERT_EQ(0, dm_buf_anon(&t->other, MIB / DM_PAGE, DM_BUF_SMALL));
+	dm_fill(t->other.ptr, t->other.npages, t->other.ptr, 2, DM_CPU);
+	ASSERT_EQ(0, dmd_to_vram(t->fd2, t->other.ptr, t->other.size));
+}
+
+/* The second file's memory was never touched for the sake of the first. */
+static void two_end(struct __test_metadata *_metadata, struct two *t)
+{
+	EXPECT_EQ(0, dm_stat_now(0, "evictions"));
+	EXPECT_WHERE(t->fd2, t->other.ptr, t->other.npages, VRAM);
+	EXPECT_TAGS(t->other.ptr, t->other.npages, t->other.ptr, 2, DM_CPU);
+	dm_buf_free(&t->other);
+	EXPECT_EQ(0, close(t->fd));
+	EXPECT_EQ(0, close(t->fd2));
+}
+
 /* Beyond its limit a client gets nothing, and nobody is evicted for it. */
 TEST_F(modes, limit)
 {
 	const unsigned long limit = 4 * MIB, n = 6 * MIB / DM_PAGE;
 	__u64 pages[DMD_CLASSES], value, got;
-	struct dm_buf b, other;
-	int fd, fd2, huge;
+	struct dm_buf b;
+	struct two t;
+	int fd, huge;
 
 	RELOAD("vram_mb=8 client_vram_mb=4");
-	fd = open_wait(0);
-	ASSERT_GE(fd, 0);
-	fd2 = dmd_open(0);
-	ASSERT_GE(fd2, 0);
+	two_begin(_metadata, &t);
+	fd = t.fd;
 	EXPECT_EQ(0, dmd_param(fd, HMM_DMIRROR_PARAM_CLIENT_VRAM, &value));
 	EXPECT_EQ(limit, value);
-	ASSERT_EQ(0, dm_buf_anon(&other, MIB / DM_PAGE, DM_BUF_SMALL));
-	dm_fill(other.ptr, other.npages, other.ptr, 2, DM_CPU);
-	ASSERT_EQ(0, dmd_to_vram(fd2, other.ptr, other.size));
 
 	for (huge = 0; huge < 2; huge++) {
 		ASSERT_EQ(0, dm_buf_anon(&b, n, huge ? DM_BUF_THP : DM_BUF_SMALL));
@@ -189,12 +213,7 @@ TEST_F(modes, limit)
 		EXPECT_TAGS(b.ptr, n, b.ptr, 1, DM_CPU);
 		dm_buf_free(&b);
 	}
-	EXPECT_EQ(0, dm_stat_now(0, "evictions"));
-	EXPECT_WHERE(fd2, other.ptr, other.npages, VRAM);
-	EXPECT_TAGS(other.ptr, other.npages, other.ptr, 2, DM_CPU);
-	dm_buf_free(&other);
-	EXPECT_EQ(0, close(fd));
-	EXPECT_EQ(0, close(fd2));
+	two_end(_metadata, &t);
 }
 
 /* By device faults, too; what is beyond the limit is used where it is. */
@@ -202,17 +221,13 @@ TEST_F(modes, limit_and_placement)
 {
 	const unsigned long n = 6 * MIB / DM_PAGE, limit = 2 * MIB / DM_PAGE;
 	struct drm_hmm_dmirror_job job = { .op = HMM_DMIRROR_JOB_FILL };
-	struct dm_buf b, other;
-	int fd, fd2, huge;
+	struct dm_buf b;
+	struct two t;
+	int fd, huge;
 
 	RELOAD("vram_mb=8 client_vram_mb=2");
-	fd = open_wait(0);
-	ASSERT_GE(fd, 0);
-	fd2 = dmd_open(0);
-	ASSERT_GE(fd2, 0);
-	ASSERT_EQ(0, dm_buf_anon(&other, MIB / DM_PAGE, DM_BUF_SMALL));
-	dm_fill(other.ptr, other.npages, other.ptr, 2, DM_CPU);
-	ASSERT_EQ(0, dmd_to_vram(fd2, other.ptr, other.size));
+	two_begin(_metadata, &t);
+	fd = t.fd;
 
 	for (huge = 0; huge < 2; huge++) {
 		ASSERT_EQ(0, dm_buf_anon(&b, n, huge ? DM_BUF_THP : DM_BUF_SMALL));
@@ -222,7 +237,7 @@ TEST_F(modes, limit_and_placement)
 		job.value = 0x0101010101010101ULL * (huge + 1);
 		memset(b.mirror, huge + 1, b.size);
 		EXPECT_EQ(0, dmd_run(fd, &job, NULL));
-		EXPECT_EQ(limit + other.npages, dm_stat_now(0, "vram_resident_pages"));
+		EXPECT_EQ(limit + t.other.npages, dm_stat_now(0, "vram_resident_pages"));
 		/*
 		 * Room is used again, and no more than there is. Advice has
 		 * pages that are used in place looked at once more.
@@ -234,17 +249,12 @@ TEST_F(modes, limit_and_placement)
 					HMM_DMIRROR_ADVISE_GRANULARITY, MIB));
 		EXPECT_EQ(0, dmd_run(fd, &job, NULL));
 		EXPECT_WHERE(fd, b.ptr + b.size - MIB, MIB / DM_PAGE, VRAM);
-		EXPECT_EQ(limit + other.npages, dm_stat_now(0, "vram_resident_pages"));
+		EXPECT_EQ(limit + t.other.npages, dm_stat_now(0, "vram_resident_pages"));
 		EXPECT_EQ(0, memcmp(b.ptr, b.mirror, b.size));
 		dm_buf_free(&b);
 	}
-	EXPECT_EQ(0, dm_stat_now(0, "evictions"));
 	EXPECT_EQ(0, dm_stat_now(0, "jobs_failed"));
-	EXPECT_WHERE(fd2, other.ptr, other.npages, VRAM);
-	EXPECT_TAGS(other.ptr, other.npages, other.ptr, 2, DM_CPU);
-	dm_buf_free(&other);
-	EXPECT_EQ(0, close(fd));
-	EXPECT_EQ(0, close(fd2));
+	two_end(_metadata, &t);
 }
 
 /* A limit above what there is: what there is. */
