@@ -3,12 +3,9 @@
  * Device faults in ranges that a userfaultfd watches: the device waits for the
  * handler, and no write slips past write protection.
  */
-#include <fcntl.h>
-#include <poll.h>
 #include <pthread.h>
-#include <sys/ioctl.h>
-#include <sys/syscall.h>
 #include <linux/userfaultfd.h>
+#include "dm_handler.h"
 #include "dm_harness.h"
 #include "scene.h"
 
@@ -22,117 +19,13 @@ DM_FIXTURE(mirror);
 		SKIP(return, "a device fault cannot wait for a handler here"); \
 } while (0)
 
-/* A handler thread and what it does with a fault. */
-struct handler {
-	int		uffd;
-	int		stop[2];
-	struct dm_buf	*b;
-	__u8		*source;	/* tagged pages to hand out */
-	unsigned long	events;		/* faults seen */
-	unsigned long	wp_events;	/* of them, write-protect faults */
-	bool		minor;		/* map what is in the page cache */
-	bool		ignore;		/* never resolve anything */
-	pthread_t	thread;
-};
-
-static int uffd_open(__u64 features)
-{
-	struct uffdio_api api = { .api = UFFD_API, .features = features };
-	int fd = syscall(__NR_userfaultfd, O_CLOEXEC | O_NONBLOCK);
-
-	if (fd >= 0 && ioctl(fd, UFFDIO_API, &api)) {
-		close(fd);
-		return -1;
-	}
-	return fd;
-}
-
-static int uffd_watch(int fd, struct dm_buf *b, __u64 mode)
-{
-	struct uffdio_register reg = {
-		.range = { .start = (uintptr_t)b->ptr, .len = b->size },
-		.mode = mode,
-	};
-
-	return ioctl(fd, UFFDIO_REGISTER, &reg) ? -errno : 0;
-}
-
-static int uffd_protect(int fd, void *addr, unsigned long npages, bool on)
-{
-	struct uffdio_writeprotect wp = {
-		.range = { .start = (uintptr_t)addr,
-			   .len = npages * DM_PAGE },
-		.mode = on ? UFFDIO_WRITEPROTECT_MODE_WP : 0,
-	};
-
-	return ioctl(fd, UFFDIO_WRITEPROTECT, &wp) ? -errno : 0;
-}
-
-static void resolve(struct handler *h, const struct uffd_msg *msg)
-{
-	__u64 addr = msg->arg.pagefault.address & ~(DM_PAGE - 1);
-	__u64 offset = addr - (uintptr_t)h->b->ptr;
-	struct uffdio_copy copy = {
-		.dst = addr, .src = (uintptr_t)h->source + offset,
-		.len = DM_PAGE,
-	};
-	struct uffdio_continue cont = {
-		.range = { .start = addr, .len = DM_PAGE },
-	};
-
-	if (msg->arg.pagefault.flags & UFFD_PAGEFAULT_FLAG_WP) {
-		__atomic_add_fetch(&h->wp_events, 1, __ATOMIC_SEQ_CST);
-		uffd_protect(h->uffd, (void *)addr, 1, false);
-	} else if (h->minor) {
-		ioctl(h->uffd, UFFDIO_CONTINUE, &cont);
-	} else {
-		ioctl(h->uffd, UFFDIO_COPY, &copy);
-	}
-}
-
-static void *handle(void *arg)
-{
-	struct handler *h = arg;
-	struct pollfd fds[2] = {
-		{ .fd = h->uffd, .events = POLLIN },
-		{ .fd = h->stop[0], .events = POLLIN },
-	};
-	struct uffd_msg msg;
-
-	while (poll(fds, 2, -1) > 0 && !fds[1].revents) {
-		if (read(h->uffd, &msg, sizeof(msg)) != sizeof(msg) ||
-		    msg.event != UFFD_EVENT_PAGEFAULT)
-			continue;
-		__atomic_add_fetch(&h->events, 1, __ATOMIC_SEQ_CST);
-		if (!h->ignore)
-			resolve(h, &msg);
-	}
-	return NULL;
-}
-
-static int handler_start(struct handler *h, struct dm_buf *b)
-{
-	h->b = b;
-	if (pipe(h->stop))
-		return -errno;
-	return -pthread_create(&h->thread, NULL, handle, h);
-}
-
-static void handler_stop(struct handler *h)
-{
-	if (write(h->stop[1], "", 1) == 1)
-		pthread_join(h->thread, NULL);
-	close(h->stop[0]);
-	close(h->stop[1]);
-}
-
 /*
  * Missing pages are supplied by the handler, one fault each, and the device
  * reads what it supplied; the second time nobody is asked.
  */
 TEST_F(mirror, missing)
 {
-	struct handler h = { 0 };
+	struct dm_handler h = { 0 };
 	struct hmm_dmirror_cmd res;
 	struct dm_buf b, src;
 
@@ -141,11 +34,11 @@ TEST_F(mirror, missing)
 	ASSERT_EQ(0, dm_buf_anon(&src, NPAGES, DM_BUF_SMALL));
 	dm_fill(src.ptr, NPAGES, b.ptr, 5, DM_PEER);
 	h.source = src.ptr;
-	h.uffd = uffd_open(0);
+	h.uffd = dm_uffd_open(0);
 	if (h.uffd < 0)
 		SKIP(goto out, "no userfaultfd");
-	ASSERT_EQ(0, uffd_watch(h.uffd, &b, UFFDIO_REGISTER_MODE_MISSING));
-	ASSERT_EQ(0, handler_start(&h, &b));
+	ASSERT_EQ(0, dm_uffd_watch(h.uffd, &b, UFFDIO_REGISTER_MODE_MISSING));
+	ASSERT_EQ(0, dm_handler_start(&h, &b));
 	EXPECT_EQ(0, dm_read_unlocked(self->dm.fd, b.ptr, NPAGES, b.mirror,
 				      &res));
 	EXPECT_EQ(NPAGES, res.cpages);
@@ -155,7 +48,7 @@ TEST_F(mirror, missing)
 				      &res));
 	EXPECT_EQ(0, res.faults);
 	EXPECT_EQ(NPAGES, h.events);
-	handler_stop(&h);
+	dm_handler_stop(&h);
 	close(h.uffd);
 out:
 	dm_buf_free(&b);
@@ -165,7 +58,7 @@ out:
 /* Pages that are in the page cache but not mapped: the handler maps them. */
 TEST_F(mirror, minor)
 {
-	struct handler h = { .minor = true };
+	struct dm_handler h = { .minor = true };
 	struct hmm_dmirror_cmd res;
 	struct dm_buf b, alias;
 	int memfd;
@@ -179,17 +72,17 @@ TEST_F(mirror, minor)
 	ASSERT_EQ(0, dm_buf_map(&alias, NPAGES, PROT_READ | PROT_WRITE,
 				MAP_SHARED, memfd, 0));
 	dm_fill(alias.ptr, NPAGES, b.ptr, 6, DM_CPU);
-	h.uffd = uffd_open(UFFD_FEATURE_MINOR_SHMEM);
+	h.uffd = dm_uffd_open(UFFD_FEATURE_MINOR_SHMEM);
 	if (h.uffd < 0 ||
-	    uffd_watch(h.uffd, &b, UFFDIO_REGISTER_MODE_MINOR))
+	    dm_uffd_watch(h.uffd, &b, UFFDIO_REGISTER_MODE_MINOR))
 		SKIP(goto out, "no minor faults for shared memory");
-	ASSERT_EQ(0, handler_start(&h, &b));
+	ASSERT_EQ(0, dm_handler_start(&h, &b));
 	EXPECT_EQ(0, dm_read_unlocked(self->dm.fd, b.ptr, NPAGES, b.mirror,
 				      &res));
 	EXPECT_EQ(NPAGES, res.cpages);
 	EXPECT_TAGS(b.mirror, NPAGES, b.ptr, 6, DM_CPU);
 	EXPECT_EQ(NPAGES, h.events);
-	handler_stop(&h);
+	dm_handler_stop(&h);
 	close(h.uffd);
 out:
 	close(memfd);
@@ -204,23 +97,23 @@ out:
  */
 TEST_F(mirror, write_protect)
 {
-	struct handler h = { 0 };
+	struct dm_handler h = { 0 };
 	struct dm_buf b;
 	int ret;
 
 	ASSERT_EQ(0, dm_buf_anon(&b, NPAGES, DM_BUF_SMALL));
-	h.uffd = uffd_open(UFFD_FEATURE_PAGEFAULT_FLAG_WP);
+	h.uffd = dm_uffd_open(UFFD_FEATURE_PAGEFAULT_FLAG_WP);
 	if (h.uffd < 0)
 		SKIP(goto out, "no userfaultfd write protection");
-	ASSERT_EQ(0, uffd_watch(h.uffd, &b, UFFDIO_REGISTER_MODE_WP));
+	ASSERT_EQ(0, dm_uffd_watch(h.uffd, &b, UFFDIO_REGISTER_MODE_WP));
 	dm_fill(b.mirror, NPAGES, b.ptr, 1, DM_DEV);
 	ASSERT_EQ(0, dm_write(self->dm.fd, b.ptr, NPAGES, b.mirror, NULL));
 	dm_restart(&self->dm);
-	ASSERT_EQ(0, uffd_protect(h.uffd, b.ptr, NPAGES, true));
+	ASSERT_EQ(0, dm_uffd_protect(h.uffd, b.ptr, NPAGES, true));
 	EXPECT_MOVED_MIN(&self->dm, "invalidations", 1);
 
 	/* Reading is allowed and asks nobody. */
-	ASSERT_EQ(0, handler_start(&h, &b));
+	ASSERT_EQ(0, dm_handler_start(&h, &b));
 	EXPECT_EQ(0, dm_read(self->dm.fd, b.ptr, NPAGES, b.mirror, NULL));
 	EXPECT_TAGS(b.mirror, NPAGES, b.ptr, 1, DM_DEV);
 	EXPECT_EQ(0, h.events);
@@ -235,7 +128,7 @@ TEST_F(mirror, write_protect)
 		EXPECT_EQ(0, h.wp_events);
 		EXPECT_TAGS(b.ptr, NPAGES, b.ptr, 1, DM_DEV);
 	}
-	handler_stop(&h);
+	dm_handler_stop(&h);
 	close(h.uffd);
 out:
 	dm_buf_free(&b);
@@ -264,25 +157,25 @@ static void *read_unlocked(void *arg)
  */
 TEST_F(mirror, handler_dies)
 {
-	struct handler h = { .ignore = true };
+	struct dm_handler h = { .ignore = true };
 	struct reader r = { .fd = self->dm.fd };
 	pthread_t thread;
 	struct dm_buf b;
 
 	NEEDS_WAITING();
 	ASSERT_EQ(0, dm_buf_anon(&b, NPAGES, DM_BUF_SMALL));
-	h.uffd = uffd_open(0);
+	h.uffd = dm_uffd_open(0);
 	if (h.uffd < 0)
 		SKIP(goto out, "no userfaultfd");
-	ASSERT_EQ(0, uffd_watch(h.uffd, &b, UFFDIO_REGISTER_MODE_MISSING));
-	ASSERT_EQ(0, handler_start(&h, &b));
+	ASSERT_EQ(0, dm_uffd_watch(h.uffd, &b, UFFDIO_REGISTER_MODE_MISSING));
+	ASSERT_EQ(0, dm_handler_start(&h, &b));
 	memset(b.mirror, 0xff, b.size);
 	r.b = &b;
 	ASSERT_EQ(0, pthread_create(&thread, NULL, read_unlocked, &r));
 	while (!__atomic_load_n(&h.events, __ATOMIC_SEQ_CST))
 		sched_yield();
 	EXPECT_FALSE(__atomic_load_n(&r.done, __ATOMIC_SEQ_CST));
-	handler_stop(&h);
+	dm_handler_stop(&h);
 	close(h.uffd);
 	ASSERT_EQ(0, pthread_join(thread, NULL));
 	if (!r.ret)
@@ -296,7 +189,7 @@ out:
 /* A plain READ of a missing page is answered or refused, and never hangs. */
 TEST_F(mirror, missing_plain_read)
 {
-	struct handler h = { 0 };
+	struct dm_handler h = { 0 };
 	struct dm_buf b, src;
 	int ret;
 
@@ -304,17 +197,17 @@ TEST_F(mirror, missing_plain_read)
 	ASSERT_EQ(0, dm_buf_anon(&src, NPAGES, DM_BUF_SMALL));
 	dm_fill(src.ptr, NPAGES, b.ptr, 5, DM_PEER);
 	h.source = src.ptr;
-	h.uffd = uffd_open(0);
+	h.uffd = dm_uffd_open(0);
 	if (h.uffd < 0)
 		SKIP(goto out, "no userfaultfd");
-	ASSERT_EQ(0, uffd_watch(h.uffd, &b, UFFDIO_REGISTER_MODE_MISSING));
-	ASSERT_EQ(0, handler_start(&h, &b));
+	ASSERT_EQ(0, dm_uffd_watch(h.uffd, &b, UFFDIO_REGISTER_MODE_MISSING));
+	ASSERT_EQ(0, dm_handler_start(&h, &b));
 	ret = dm_read(self->dm.fd, b.ptr, NPAGES, b.mirror, NULL);
 	if (!ret)
 		EXPECT_TAGS(b.mirror, NPAGES, b.ptr, 5, DM_PEER);
 	else
 		EXPECT_EQ(-EFAULT, ret);
-	handler_stop(&h);
+	dm_handler_stop(&h);
 	close(h.uffd);
 out:
 	dm_buf_free(&b);
