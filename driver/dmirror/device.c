@@ -8,6 +8,7 @@
  */
 #include <linux/bits.h>
 #include <linux/mutex.h>
+#include <linux/nospec.h>
 #include <linux/slab.h>
 
 #include "device.h"
@@ -72,8 +73,10 @@ struct dmirror_device *dmirror_device_lookup(unsigned int id)
 	struct dmirror_device *dev = NULL;
 
 	mutex_lock(&dmirror_table_lock);
-	if (id < DMIRROR_MAX_DEVICES && dmirror_table[id])
-		dev = dmirror_device_get(dmirror_table[id]);
+	if (id < DMIRROR_MAX_DEVICES)
+		dev = dmirror_table[array_index_nospec(id, DMIRROR_MAX_DEVICES)];
+	if (dev)
+		dmirror_device_get(dev);
 	mutex_unlock(&dmirror_table_lock);
 	return dev;
 }

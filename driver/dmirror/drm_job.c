@@ -7,6 +7,7 @@
  * it; from then on nothing can fail. Takes no locks.
  */
 #include <linux/mm.h>
+#include <linux/nospec.h>
 #include <linux/overflow.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
@@ -53,10 +54,13 @@ struct dmirror_drm_submit {
 
 static int dmirror_drm_queue(u32 queue, unsigned int *index)
 {
-	if (queue != HMM_DMIRROR_QUEUE_RESIDENT && queue >= DMIRROR_QUEUES)
+	if (queue == HMM_DMIRROR_QUEUE_RESIDENT) {
+		*index = DMIRROR_QUEUE_INDEX_RESIDENT;
+		return 0;
+	}
+	if (queue >= DMIRROR_QUEUES)
 		return -ENOENT;
-	*index = queue == HMM_DMIRROR_QUEUE_RESIDENT ? DMIRROR_QUEUE_INDEX_RESIDENT :
-						       queue;
+	*index = array_index_nospec(queue, DMIRROR_QUEUES);
 	return 0;
 }
 

@@ -13,6 +13,7 @@
 #include <linux/crc32c.h>
 #include <linux/limits.h>
 #include <linux/mm.h>
+#include <linux/nospec.h>
 #include <linux/overflow.h>
 
 #include "fault.h"
@@ -402,7 +403,7 @@ int dmirror_job_check(const struct drm_hmm_dmirror_job *arg, bool resident)
 
 	if (arg->op >= ARRAY_SIZE(dmirror_job_ops) || arg->flags)
 		return -EINVAL;
-	op = &dmirror_job_ops[arg->op];
+	op = &dmirror_job_ops[array_index_nospec(arg->op, ARRAY_SIZE(dmirror_job_ops))];
 	size = op->word ? : arg->length;
 
 	if (resident && !(op->flags & DMIRROR_JOB_RESIDENT))
