@@ -91,6 +91,15 @@ static int do_unbind_peer(struct hand *h)
 	return mc_bind(PEER, false);
 }
 
+/* The last that goes before the memory does: from here on nothing new begins. */
+static void wait_files_gone(int index)
+{
+	long long end = sc_now_ms() + 10000;
+
+	while (dm_inject_get(index, "copy", "hits") >= 0 && sc_now_ms() < end)
+		usleep(1000);
+}
+
 /* All that was asked for is told, and is where that says. */
 static void check_pages(struct __test_metadata *_metadata, int gone, bool done)
 {
@@ -114,10 +123,11 @@ TEST_F(peer_unbind, moving)
 
 	/* The files of a device that goes go first: its window closes by itself. */
 	ASSERT_EQ(0, dm_inject_arm(variant->at, variant->window,
-				   ours ? WIN_ARM : "nth=1 delay_us=2000000"));
+				   ours ? WIN_ARM : "nth=1 delay_us=3000000"));
 	hand_start(&self->mover, do_peer);
 	ASSERT_EQ(0, dm_inject_wait(variant->at, variant->window, 1));
 	hand_start(&self->other, variant->gone == PEER ? do_unbind_peer : do_unbind);
+	wait_files_gone(variant->gone);
 	EXPECT_TRUE(hand_stuck(&self->other)) {
 		TH_LOG("a device went while it was being moved to or from");
 	}
