@@ -26,7 +26,6 @@
 #define PAGES_PER_MIB		(MIB / DM_PAGE)
 #define WINDOW_MIB		8
 #define REWRITTEN_PART		16	/* the device rewrites 1/16 of it */
-#define SPECIAL_TYPES		24	/* pagemap types below it are swap areas */
 
 /* Generations of the data: as the process wrote it, as the device did. */
 #define GEN_CPU			1
@@ -97,10 +96,9 @@ static void count_residency(struct show *s, const __u8 *at,
 
 		*by_device += (p->snap & 0xf0) ==
 			      HMM_DMIRROR_PROT_DEV_PRIVATE_LOCAL;
-		/* Not present, and not on any swap area: a device's page. */
 		*by_pagemap += !(p->pagemap & DM_PM_PRESENT) &&
 			       (p->pagemap & DM_PM_SWAP) &&
-			       dm_pm_swap_type(p->pagemap) >= SPECIAL_TYPES;
+			       dm_pm_kind(p->pagemap) == DM_SWP_PRIVATE;
 	}
 }
 
