@@ -209,7 +209,7 @@ static void fz_think(__u64 *rng, struct fz_prog *prog)
 {
 	const struct fz_prog *other;
 
-	if (!fz_nr_corpus || !(fz_random(rng) % 8)) {
+	if (!fz_nr_corpus || !(fz_random(rng) % 3)) {
 		fz_generate(rng, prog);
 		return;
 	}

@@ -128,9 +128,10 @@ __u16 fz_arg(__u64 *rng, enum fz_type type)
 	case FZ_COUNT:
 		if (dice < 8)
 			return 1 + more % 16;
-		if (dice < 12)
+		if (dice < 11)
 			return fz_pick_page(more);
-		return more & 0xffff;
+		/* The odd ones, of both types. */
+		return dice < 14 ? 12 << 12 | more % 24 : more & 0xffff;
 	case FZ_VALUE:
 		return dice < 9 ? more & 15 : more & 0xffff;
 	case FZ_FLAGS:
