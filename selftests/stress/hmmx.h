@@ -92,6 +92,7 @@ extern const unsigned int hx_nr_kinds;
  * @replay: operations to do instead of random ones, @nr_replay of them
  * @area: all areas, HX_AREAS of each thread
  * @fd: open devices, -1 where there is none
+ * @drm: the same by their render nodes
  * @stop: end soon
  * @failed: a difference was found
  */
@@ -106,6 +107,7 @@ struct hx_run {
 	unsigned long	nr_replay;
 	struct hx_area	*area;
 	int		fd[HX_DEVICES];
+	int		drm[HX_DEVICES];
 	volatile bool	stop;
 	volatile bool	failed;
 	char		why[512];
@@ -130,6 +132,7 @@ struct hx_line {
  * @rng: state of its random numbers
  * @gen: generation of what it writes next
  * @fd: its devices: the run's, a child has its own
+ * @drm: the same by their render nodes
  * @bounce: buffer for device data, HX_SPAN_MAX pages
  * @child: forked children that have not been waited for, 0 for none
  * @done: operations done, for progress
@@ -144,7 +147,9 @@ struct hx_actor {
 	__u64		rng;
 	unsigned int	gen;
 	int		*fd;
+	int		*drm;
 	int		own_fd[HX_DEVICES];
+	int		own_drm[HX_DEVICES];
 	__u8		*bounce;
 	pid_t		child[HX_CHILDREN];
 	__u64		done;
@@ -177,6 +182,33 @@ void hx_choose(struct hx_actor *a, struct hx_op *op);
  */
 int hx_do(struct hx_actor *a, const struct hx_op *op);
 
+/**
+ * hx_addr() - the first byte of the span of an operation
+ */
+__u8 *hx_addr(struct hx_actor *a, const struct hx_op *op);
+
+/**
+ * hx_bytes() - which bytes of a span an argument stands for
+ * @area: the area
+ * @op: the operation
+ * @off: (out) the first, from the beginning of the span
+ * @len: (out) how many; the whole span if it has lazily freed pages
+ */
+void hx_bytes(struct hx_area *area, const struct hx_op *op, unsigned long *off,
+	      unsigned long *len);
+
+/* hx_drm.c: what is done through the render nodes ------------------------ */
+
+int hx_op_job_fill(struct hx_actor *a, const struct hx_op *op);
+int hx_op_job_copy(struct hx_actor *a, const struct hx_op *op);
+int hx_op_job_compare(struct hx_actor *a, const struct hx_op *op);
+int hx_op_job_add(struct hx_actor *a, const struct hx_op *op);
+int hx_op_drm_migrate(struct hx_actor *a, const struct hx_op *op);
+int hx_op_peer(struct hx_actor *a, const struct hx_op *op);
+int hx_op_evict(struct hx_actor *a, const struct hx_op *op);
+int hx_op_drm_exclusive(struct hx_actor *a, const struct hx_op *op);
+int hx_op_advise(struct hx_actor *a, const struct hx_op *op);
+
 /* hx_model.c ------------------------------------------------------------- */
 
 /**
@@ -202,6 +234,11 @@ int hx_fail(struct hx_actor *a, const struct hx_op *op, const char *fmt, ...)
  */
 unsigned int hx_model_run(const struct hx_area *area, unsigned int page,
 			  unsigned int npages, __u8 flags);
+
+/**
+ * hx_model_lazy() - is any of the pages lazily freed?
+ */
+bool hx_model_lazy(const struct hx_area *area, unsigned int page, unsigned int npages);
 
 /**
  * hx_model_set() - change the state of pages
@@ -250,10 +287,11 @@ double hx_now(void);
 /**
  * hx_open() - open all devices there are
  * @fd: HX_DEVICES descriptors
+ * @drm: as many, of render nodes, which there may be none of
  *
- * Return: how many.
+ * Return: how many of the former.
  */
-int hx_open(int *fd);
+int hx_open(int *fd, int *drm);
 
 /**
  * hx_close() - close them

@@ -61,6 +61,15 @@ unsigned int hx_model_run(const struct hx_area *area, unsigned int page,
 	return n;
 }
 
+bool hx_model_lazy(const struct hx_area *area, unsigned int page, unsigned int npages)
+{
+	while (npages && !(area->state[page] & HX_LAZY)) {
+		page++;
+		npages--;
+	}
+	return npages;
+}
+
 void hx_model_set(struct hx_area *area, unsigned int page, unsigned int npages,
 		  __u8 clear, __u8 set)
 {

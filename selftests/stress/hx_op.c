@@ -30,7 +30,7 @@ static struct hx_area *hx_area(struct hx_actor *a, const struct hx_op *op)
 	return &a->run->area[op->area];
 }
 
-static __u8 *hx_addr(struct hx_actor *a, const struct hx_op *op)
+__u8 *hx_addr(struct hx_actor *a, const struct hx_op *op)
 {
 	return hx_area(a, op)->ptr + op->page * DM_PAGE;
 }
@@ -199,18 +199,14 @@ static int hx_op_hugepage(struct hx_actor *a, const struct hx_op *op)
 /* The CPU, and the kernel for it ----------------------------------------- */
 
 /* Which bytes of a span an argument stands for: lazily freed pages as a whole. */
-static void hx_bytes(struct hx_area *area, const struct hx_op *op,
-		     unsigned long *off, unsigned long *len)
+void hx_bytes(struct hx_area *area, const struct hx_op *op, unsigned long *off,
+	      unsigned long *len)
 {
-	unsigned int i;
-
 	*off = op->arg % DM_PAGE;
 	*len = op->npages * DM_PAGE - *off - (op->arg >> 12) % (DM_PAGE - *off);
-	for (i = 0; i < op->npages; i++) {
-		if (area->state[op->page + i] & HX_LAZY) {
-			*off = 0;
-			*len = op->npages * DM_PAGE;
-		}
+	if (hx_model_lazy(area, op->page, op->npages)) {
+		*off = 0;
+		*len = op->npages * DM_PAGE;
 	}
 }
 
@@ -422,6 +418,15 @@ const struct hx_kind hx_kinds[] = {
 	{ "exclusive",	5, 16, true, hx_op_exclusive },
 	{ "snapshot",	3, HX_SPAN_MAX, true, hx_op_snapshot },
 	{ "release",	1, 1, true, hx_op_release },
+	{ "job_fill",	12, 128, false, hx_op_job_fill },
+	{ "job_copy",	12, 128, false, hx_op_job_copy },
+	{ "job_compare", 6, 64, false, hx_op_job_compare },
+	{ "job_add",	8, 1, false, hx_op_job_add },
+	{ "drm_migrate", 8, HX_SPAN_MAX, true, hx_op_drm_migrate },
+	{ "peer",	8, 256, true, hx_op_peer },
+	{ "evict",	4, HX_SPAN_MAX, true, hx_op_evict },
+	{ "drm_exclusive", 4, 16, true, hx_op_drm_exclusive },
+	{ "advise",	6, HX_SPAN_MAX, true, hx_op_advise },
 	{ "fork",	1, 1, false, hx_fork },
 	{ "plant",	0, 1, false, hx_op_plant },
 };

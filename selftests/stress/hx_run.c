@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "dm_drm.h"
 #include "hmmx.h"
 
 #define HX_QUIET_OPS	256	/* operations of a thread between two checks */
@@ -55,12 +56,13 @@ static void hx_barrier(struct hx_run *run)
 	pthread_mutex_unlock(&hx_lock);
 }
 
-int hx_open(int *fd)
+int hx_open(int *fd, int *drm)
 {
 	int i, n = 0;
 
 	for (i = 0; i < HX_DEVICES; i++) {
 		fd[i] = dm_open(i);
+		drm[i] = dmd_open(i);
 		n += fd[i] >= 0;
 	}
 	return n;
@@ -106,8 +108,9 @@ static void hx_child(struct hx_actor *parent, const struct hx_op *op)
 	a.forked = true;
 	a.rng = op->arg;
 	a.fd = a.own_fd;
+	a.drm = a.own_drm;
 	memset(a.child, 0, sizeof(a.child));
-	hx_open(a.own_fd);
+	hx_open(a.own_fd, a.own_drm);
 	for (i = 0; i < n && !a.run->failed; i++) {
 		hx_choose(&a, &next);
 		hx_do(&a, &next);
@@ -209,6 +212,7 @@ static int hx_check_device(struct hx_actor *a, int device)
 {
 	struct hx_seen seen = { 0 };
 	char why[DM_MSG] = "";
+	unsigned int files;
 	struct dm_stats s;
 	long resident;
 	int ret;
@@ -222,7 +226,8 @@ static int hx_check_device(struct hx_actor *a, int device)
 		return hx_fail(a, NULL, "device %d and pagemap disagree about %ld pages (%d)",
 			       device, seen.unclear, ret);
 	/* A coherent page may linger in the kernel's batches; others use it, too. */
-	if (dm_is_coherent(device) || dm_stat(&s, "clients") != 1)
+	files = a->run->drm[device] < 0 ? 1 : 2;
+	if (dm_is_coherent(device) || dm_stat(&s, "clients") != files)
 		return 0;
 	resident = dm_stat(&s, "vram_resident_pages");
 	if (resident < seen.resident || resident > seen.resident + seen.unseen)
@@ -361,6 +366,7 @@ static int hx_actor_init(struct hx_run *run, struct hx_actor *a, unsigned int id
 	a->id = id;
 	a->rng = run->seed * HX_THREADS_MAX + id;
 	a->fd = run->fd;
+	a->drm = run->drm;
 	a->bounce = mmap(NULL, HX_SPAN_MAX * DM_PAGE, PROT_READ | PROT_WRITE,
 			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	return a->bounce == MAP_FAILED ? -errno : 0;
@@ -380,7 +386,7 @@ static int hx_setup(struct hx_run *run, struct hx_actor *actors)
 		if (hx_actor_init(run, &actors[i], i))
 			return -ENOMEM;
 	pthread_mutex_init(&run->why_lock, NULL);
-	return hx_open(run->fd) ? 0 : -ENODEV;
+	return hx_open(run->fd, run->drm) ? 0 : -ENODEV;
 }
 
 static void hx_json(const char *path, struct hx_run *run,
@@ -448,5 +454,6 @@ int hx_execute(struct hx_run *run, const char *json)
 	if (run->failed)
 		fprintf(stderr, "hmmx: FAILED: %s\n", run->why);
 	hx_close(run->fd);
+	hx_close(run->drm);
 	return run->failed;
 }
