@@ -58,4 +58,12 @@ sub leaks {
 	return split /^(?=unreferenced object)/m, $text;
 }
 
+# Where one of them was allocated: its backtrace as one line.
+sub origin {
+	my ($leak) = @_;
+	my ($where) = $leak =~ /\n((?:    [^\n]*\n?)+)/;
+
+	return join(' ', split ' ', $where // '');
+}
+
 1;
