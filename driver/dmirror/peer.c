@@ -117,7 +117,8 @@ static int dmirror_peer_reserved(struct dmirror_migrate *m, unsigned long start,
 	int ret;
 
 	ret = dmirror_peer_count(m->client, start, *end, &want);
-	if (!ret && want)
+	/* Of nothing, too: pages may come by the time the core looks for them. */
+	if (!ret)
 		ret = dmirror_evict_reserve(m->peer, NULL, m->reserve, want,
 					    m->client->hints);
 	if (ret)
@@ -142,7 +143,6 @@ static int dmirror_peer_window(struct dmirror_migrate *m, unsigned long start,
 
 	if (!dmirror_vram_get(&m->peer->vram))
 		return -ENODEV;
-	m->reserve->nr = 0;
 	ret = dmirror_peer_reserved(m, start, end);
 	if (!ret)
 		dmirror_classify_look(m->classes, m->client, start, *end);
