@@ -105,11 +105,12 @@ static int dmirror_migrate_out_locked(struct dmirror_migrate *m,
 				    dmirror_migrate_out_small);
 }
 
+/* The end of a window of @n pages. */
 static void dmirror_migrate_out_count(struct dmirror_migrate *m, int reason,
-				      unsigned long start)
+				      unsigned long start, unsigned int n)
 {
-	trace_dmirror_migrate_out_end(m->dev->id, start, m->tried, reason,
-				      m->moved, m->tried - m->moved);
+	trace_dmirror_migrate_out_end(m->dev->id, start, n, reason, m->moved,
+				      m->tried - m->moved);
 	dmirror_migrate_count(m, DMIRROR_STAT_MIGRATE_OUT_PAGES, m->moved);
 	dmirror_migrate_count(m, DMIRROR_STAT_MIGRATE_OUT_FAILED,
 			      m->tried - m->moved);
@@ -121,17 +122,18 @@ static int dmirror_migrate_out_window(struct dmirror_migrate *m,
 	struct mm_struct *mm = m->client->mm;
 	struct vm_area_struct *vma;
 	int ret = -EFAULT;
+	unsigned int n;
 
 	if (mmap_read_lock_killable(mm))
 		return -EINTR;
 	vma = dmirror_migrate_vma(mm, start);
 	if (vma) {
 		*end = min(*end, vma->vm_end);
-		trace_dmirror_migrate_out_begin(m->dev->id, start,
-						dmirror_leaf_count(start, *end),
+		n = dmirror_leaf_count(start, *end);
+		trace_dmirror_migrate_out_begin(m->dev->id, start, n,
 						DMIRROR_REASON_REQUEST, 0, 0);
 		ret = dmirror_migrate_out_locked(m, vma, start, *end);
-		dmirror_migrate_out_count(m, DMIRROR_REASON_REQUEST, start);
+		dmirror_migrate_out_count(m, DMIRROR_REASON_REQUEST, start, n);
 	}
 	mmap_read_unlock(mm);
 	if (!ret)
@@ -159,19 +161,22 @@ static int dmirror_migrate_evict_vma(struct dmirror_migrate *m,
 {
 	struct mm_struct *mm = m->client->mm;
 	struct vm_area_struct *vma;
+	unsigned int n;
 
+	m->tried = 0;
+	m->moved = 0;
 	if (mmap_read_lock_killable(mm))
 		return -EINTR;
 	vma = find_vma(mm, *start);
 	if (vma && vma->vm_start < *end) {
 		*start = max(*start, vma->vm_start);
 		*end = min(*end, vma->vm_end);
-		trace_dmirror_migrate_out_begin(m->dev->id, *start,
-						dmirror_leaf_count(*start, *end),
+		n = dmirror_leaf_count(*start, *end);
+		trace_dmirror_migrate_out_begin(m->dev->id, *start, n,
 						DMIRROR_REASON_EVICT, 0, 0);
 		/* A mapping of a kind that cannot migrate has nothing here. */
 		dmirror_migrate_out_locked(m, vma, *start, *end);
-		trace_dmirror_migrate_out_end(m->dev->id, *start, m->tried,
+		trace_dmirror_migrate_out_end(m->dev->id, *start, n,
 					      DMIRROR_REASON_EVICT, m->moved,
 					      m->tried - m->moved);
 	}
@@ -196,12 +201,12 @@ int dmirror_migrate_evict(struct dmirror_client *client, unsigned long start,
 	for (; start < end && !ret; start = next) {
 		next = end;
 		ret = dmirror_migrate_evict_vma(&m, &start, &next);
+		dmirror_stat_add(&dev->stats, DMIRROR_STAT_EVICTED_PAGES, m.moved);
+		dmirror_stat_add(&dev->stats, DMIRROR_STAT_EVICT_FAILED,
+				 m.tried - m.moved);
+		*moved += m.moved;
 	}
 	dmirror_vram_put(&dev->vram);
-
-	dmirror_stat_add(&dev->stats, DMIRROR_STAT_EVICTED_PAGES, m.moved);
-	dmirror_stat_add(&dev->stats, DMIRROR_STAT_EVICT_FAILED, m.tried - m.moved);
-	*moved += m.moved;
 	return ret;
 }
 
@@ -215,13 +220,13 @@ vm_fault_t dmirror_migrate_fault(struct dmirror_device *dev, struct vm_fault *vm
 		.urgent = dmirror_leaf_count(start, vmf->address & PAGE_MASK),
 		.args = { .src = src, .dst = dst, .fault_page = vmf->page },
 	};
+	unsigned int n = dmirror_leaf_count(start, end);
 	int ret;
 
-	trace_dmirror_migrate_out_begin(dev->id, start,
-					dmirror_leaf_count(start, end),
-					DMIRROR_REASON_CPU_FAULT, 0, 0);
+	trace_dmirror_migrate_out_begin(dev->id, start, n, DMIRROR_REASON_CPU_FAULT,
+					0, 0);
 	ret = dmirror_migrate_out_locked(&m, vmf->vma, start, end);
-	dmirror_migrate_out_count(&m, DMIRROR_REASON_CPU_FAULT, start);
+	dmirror_migrate_out_count(&m, DMIRROR_REASON_CPU_FAULT, start, n);
 	*moved = m.moved;
 	if (ret)
 		return VM_FAULT_SIGBUS;
