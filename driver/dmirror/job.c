@@ -211,7 +211,7 @@ static int dmirror_job_use_src(struct dmirror_job *job, const struct dmirror_job
 {
 	u64 from = job->arg.dst + job->res.done;
 	struct dmirror_walk w;
-	int ret, err = 0;
+	int ret, err;
 	size_t got;
 
 	ret = dmirror_job_read_src(job, env, &got);
@@ -242,13 +242,8 @@ static int dmirror_job_compare(struct dmirror_job *job, const struct dmirror_job
 	int ret = dmirror_job_use_src(job, env, dmirror_job_touch_compare, 0, &ended);
 
 	job->res.value = job->res.done;
-	if (ended) {
-		/* The answer is known, whatever lies behind it. */
-		job->res.access = HMM_DMIRROR_ACCESS_NONE;
-		job->res.fault_addr = 0;
-		return 0;
-	}
-	return ret ? : dmirror_job_more(job);
+	/* At a difference the answer is known, whatever lies behind it. */
+	return ended ? 0 : ret ? : dmirror_job_more(job);
 }
 
 static size_t dmirror_job_touch_add(struct dmirror_walk *w, void *mem, size_t len)
@@ -425,7 +420,14 @@ int dmirror_job_check(const struct drm_hmm_dmirror_job *arg, bool resident)
 
 int dmirror_job_step(struct dmirror_job *job, const struct dmirror_job_env *env)
 {
-	return dmirror_job_ops[job->arg.op].step(job, env);
+	int ret = dmirror_job_ops[job->arg.op].step(job, env);
+
+	/* A fault met in reading ahead, when something else came first, was none. */
+	if (ret != -EFAULT) {
+		job->res.access = HMM_DMIRROR_ACCESS_NONE;
+		job->res.fault_addr = 0;
+	}
+	return ret;
 }
 
 static const int dmirror_job_never;
