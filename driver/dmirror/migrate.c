@@ -11,7 +11,8 @@
  * the copy, and whoever wants them back faults again, so a racing munmap or
  * madvise cannot leave a stale one behind.
  *
- * Locks: none of its own; the mmap lock is held by whoever takes these steps.
+ * Locks: none of its own; the mmap lock is held by whoever takes these steps, but
+ * for dmirror_migrate_away_from(), which takes it for reading.
  */
 #include <linux/pagemap.h>
 #include <linux/sched/mm.h>
@@ -183,6 +184,27 @@ int dmirror_migrate_away(struct dmirror_migrate *m, struct vm_area_struct *vma,
 	dmirror_migrate_fill(m, need, large, small);
 	dmirror_migrate_finish(m);
 	return 0;
+}
+
+int dmirror_migrate_away_from(struct dmirror_migrate *m, unsigned long start,
+			      unsigned long *end,
+			      bool (*large)(struct dmirror_migrate *, unsigned int),
+			      bool (*small)(struct dmirror_migrate *, unsigned int,
+					    unsigned int))
+{
+	struct mm_struct *mm = m->client->mm;
+	struct vm_area_struct *vma;
+	int ret = -EFAULT;
+
+	if (mmap_read_lock_killable(mm))
+		return -EINTR;
+	vma = dmirror_migrate_vma(mm, start);
+	if (vma) {
+		*end = min(*end, vma->vm_end);
+		ret = dmirror_migrate_away(m, vma, start, *end, large, small);
+	}
+	mmap_read_unlock(mm);
+	return ret;
 }
 
 /* One window of a request; every page of it is accounted for, whatever happens. */

@@ -119,23 +119,14 @@ static void dmirror_migrate_out_count(struct dmirror_migrate *m, int reason,
 static int dmirror_migrate_out_window(struct dmirror_migrate *m,
 				      unsigned long start, unsigned long *end)
 {
-	struct mm_struct *mm = m->client->mm;
-	struct vm_area_struct *vma;
-	int ret = -EFAULT;
-	unsigned int n;
+	unsigned int n = dmirror_leaf_count(start, *end);
+	int ret;
 
-	if (mmap_read_lock_killable(mm))
-		return -EINTR;
-	vma = dmirror_migrate_vma(mm, start);
-	if (vma) {
-		*end = min(*end, vma->vm_end);
-		n = dmirror_leaf_count(start, *end);
-		trace_dmirror_migrate_out_begin(m->dev->id, start, n,
-						DMIRROR_REASON_REQUEST, 0, 0);
-		ret = dmirror_migrate_out_locked(m, vma, start, *end);
-		dmirror_migrate_out_count(m, DMIRROR_REASON_REQUEST, start, n);
-	}
-	mmap_read_unlock(mm);
+	trace_dmirror_migrate_out_begin(m->dev->id, start, n, DMIRROR_REASON_REQUEST,
+					0, 0);
+	ret = dmirror_migrate_away_from(m, start, end, dmirror_migrate_out_large,
+					dmirror_migrate_out_small);
+	dmirror_migrate_out_count(m, DMIRROR_REASON_REQUEST, start, n);
 	if (!ret)
 		dmirror_classify_look(m->classes, m->client, start, *end);
 	return ret;

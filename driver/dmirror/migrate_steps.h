@@ -3,8 +3,8 @@
  * The steps every migration of a window is made of: prepare, collect, fill,
  * finish. For migrate.c and the files that go other ways with the same steps.
  *
- * Context of all of them: the mmap lock held for reading from the first to the
- * last.
+ * Context of all of them, unless they say something else: the mmap lock held for
+ * reading from the first to the last.
  */
 #ifndef DMIRROR_MIGRATE_STEPS_H
 #define DMIRROR_MIGRATE_STEPS_H
@@ -97,6 +97,25 @@ int dmirror_migrate_away(struct dmirror_migrate *m, struct vm_area_struct *vma,
 			 bool (*large)(struct dmirror_migrate *m, unsigned int i),
 			 bool (*small)(struct dmirror_migrate *m, unsigned int i,
 				       unsigned int sub));
+
+/**
+ * dmirror_migrate_away_from() - the same, and what comes before
+ * @m: the window, @m->dev set
+ * @start: first byte
+ * @end: (in, out) byte after the last; on return where the mapping ended if that
+ *	was earlier
+ * @large: as for dmirror_migrate_away()
+ * @small: likewise
+ *
+ * Context: process context, no mmap lock.
+ * Return: as dmirror_migrate_away(); -EFAULT for a hole or a mapping without read
+ * permission; -EINTR when being killed.
+ */
+int dmirror_migrate_away_from(struct dmirror_migrate *m, unsigned long start,
+			      unsigned long *end,
+			      bool (*large)(struct dmirror_migrate *m, unsigned int i),
+			      bool (*small)(struct dmirror_migrate *m, unsigned int i,
+					    unsigned int sub));
 
 /**
  * dmirror_migrate_mpfn() - the entry for a destination

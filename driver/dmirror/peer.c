@@ -8,10 +8,8 @@
  * Both devices are kept from going away for one window at a time, by counts and
  * not by locks, so two requests in opposite directions cannot block each other.
  *
- * Locks: the mmap lock, for reading, around one window.
+ * Takes no locks of its own.
  */
-#include <linux/sched/mm.h>
-
 #include "compat.h"
 #include "copy.h"
 #include "evict.h"
@@ -76,25 +74,6 @@ static bool dmirror_peer_small(struct dmirror_migrate *m, unsigned int i,
 	return true;
 }
 
-static int dmirror_peer_move(struct dmirror_migrate *m, unsigned long start,
-			     unsigned long *end)
-{
-	struct mm_struct *mm = m->client->mm;
-	struct vm_area_struct *vma;
-	int ret = -EFAULT;
-
-	if (mmap_read_lock_killable(mm))
-		return -EINTR;
-	vma = dmirror_migrate_vma(mm, start);
-	if (vma) {
-		*end = min(*end, vma->vm_end);
-		ret = dmirror_migrate_away(m, vma, start, *end, dmirror_peer_large,
-					   dmirror_peer_small);
-	}
-	mmap_read_unlock(mm);
-	return ret;
-}
-
 /* How many pages of the window there are to move. */
 static int dmirror_peer_count(struct dmirror_client *client, unsigned long start,
 			      unsigned long end, unsigned int *want)
@@ -126,7 +105,8 @@ static int dmirror_peer_reserved(struct dmirror_migrate *m, unsigned long start,
 
 	trace_dmirror_migrate_peer_begin(m->dev->id, start, want,
 					 DMIRROR_REASON_REQUEST, 0, 0);
-	ret = dmirror_peer_move(m, start, end);
+	ret = dmirror_migrate_away_from(m, start, end, dmirror_peer_large,
+					dmirror_peer_small);
 	dmirror_vram_unreserve(&m->peer->vram, m->reserve);
 	trace_dmirror_migrate_peer_end(m->dev->id, start, want,
 				       DMIRROR_REASON_REQUEST, m->moved,
