@@ -3,35 +3,10 @@
  * What can be seen of jobs from outside: tracepoints that pair up, the queues in
  * debugfs, and counters of a file that are its own.
  */
-#include <sys/stat.h>
+#include "dm_trace.h"
 #include "jobs.h"
 
 DMD_FIXTURE(jobs);
-
-#define TRACING	"/sys/kernel/tracing/instances/dmirror_jobs"
-
-static int tracing(const char *file, const char *text)
-{
-	char path[128];
-
-	snprintf(path, sizeof(path), TRACING "/%s", file);
-	return dm_write_file(path, text);
-}
-
-static int tracing_on(void)
-{
-	static const char *const mount[] = {
-		"mount", "-t", "tracefs", "tracefs", "/sys/kernel/tracing", NULL
-	};
-	int ret;
-
-	if (access("/sys/kernel/tracing/instances", F_OK))
-		dm_run(mount);
-	if (mkdir(TRACING, 0700) && errno != EEXIST)
-		return -errno;
-	ret = tracing("events/hmm_dmirror/dmirror_job_begin/enable", "1");
-	return ret ? ret : tracing("events/hmm_dmirror/dmirror_job_end/enable", "1");
-}
 
 static unsigned int count(const char *text, const char *what)
 {
@@ -53,7 +28,7 @@ TEST_F(jobs, tracepoints)
 	job_t jobs[4];
 	int ret;
 
-	ret = tracing_on();
+	ret = dm_trace_begin();
 	if (ret)
 		SKIP(return, "no tracing here: errno %d", -ret);
 	ASSERT_EQ(0, dm_buf_anon(&b, 4, DM_BUF_SMALL));
@@ -62,8 +37,7 @@ TEST_F(jobs, tracepoints)
 	jobs[2] = job_copy((void *)DM_PAGE, b.ptr, 10);
 	jobs[3] = job_nop();
 	EXPECT_EQ(-EFAULT, job_run(self->drm, 3, jobs, 4, NULL));
-	ASSERT_LT(0, dm_read_file(TRACING "/trace", text, sizeof(text)));
-	rmdir(TRACING);
+	ASSERT_LT(0, dm_trace_end(text, sizeof(text)));
 
 	/* The one that was not run has neither. */
 	EXPECT_EQ(3, count(text, "dmirror_job_begin:"));
