@@ -35,9 +35,65 @@ static void info_size(const char *value, long long *bytes)
 		*bytes = n << 20;
 }
 
-static void info_line(struct info *info, const char *key, const char *value)
+/*
+ * Keys of Documentation/gpu/drm-usage-stats.rst in the kernel, and what follows the
+ * number; NULL for text. What begins with another comes first.
+ */
+static const struct { const char *key, *unit; } known[] = {
+	{ "drm-driver", NULL }, { "drm-pdev", NULL }, { "drm-client-id", "" },
+	{ "drm-client-name", NULL }, { "drm-engine-capacity-", "" },
+	{ "drm-engine-", "ns" }, { "drm-cycles-", "" }, { "drm-total-cycles-", "" },
+	{ "drm-maxfreq-", "Hz|MHz|KHz" }, { "drm-memory-", "|KiB|MiB" },
+	{ "drm-shared-", "|KiB|MiB" }, { "drm-total-", "|KiB|MiB" },
+	{ "drm-resident-", "|KiB|MiB" }, { "drm-purgeable-", "|KiB|MiB" },
+	{ "drm-active-", "|KiB|MiB" },
+};
+
+/* Is @unit one of those between the bars? */
+static bool is_unit(const char *unit, const char *units)
 {
-	if (!strncmp(key, "drm-", 4) || !strncmp(key, DMD_NAME "-", 12))
+	size_t n = strlen(unit);
+
+	for (;;) {
+		size_t len = strcspn(units, "|");
+
+		if (len == n && !strncmp(unit, units, n))
+			return true;
+		if (!units[len])
+			return false;
+		units += len + 1;
+	}
+}
+
+/* A key that is known, a name where it wants one, a number, and its unit. */
+static bool line_ok(const char *key, const char *value)
+{
+	char unit[16] = "", rest[2];
+	unsigned long long n;
+	int i, len;
+
+	for (i = 0; i < ARRAY_SIZE(known); i++) {
+		len = strlen(known[i].key);
+		if (known[i].key[len - 1] == '-' ? !strncmp(key, known[i].key, len) :
+						   !strcmp(key, known[i].key))
+			break;
+	}
+	if (i == ARRAY_SIZE(known) || (known[i].key[len - 1] == '-' && !key[len]))
+		return false;
+	if (!known[i].unit)
+		return *value;
+	if (*value < '0' || *value > '9' ||
+	    sscanf(value, "%llu %15s %1s", &n, unit, rest) > 2)
+		return false;
+	return is_unit(unit, known[i].unit);
+}
+
+/* Returns whether the line is as the kernel's document wants it. */
+static bool info_line(struct info *info, const char *key, const char *value)
+{
+	bool drm = !strncmp(key, "drm-", 4);
+
+	if (drm || !strncmp(key, DMD_NAME "-", 12))
 		info->lines++;
 	if (!strcmp(key, "drm-driver"))
 		info->driver = !strcmp(value, DMD_NAME);
@@ -51,9 +107,13 @@ static void info_line(struct info *info, const char *key, const char *value)
 		info_size(value, &info->limit);
 	else if (!strcmp(key, DMD_NAME "-device"))
 		info->device = atoll(value);
+	return !drm || line_ok(key, value);
 }
 
-/* Every line is "key:<white space>value". Returns -EBADMSG for one that is not. */
+/*
+ * Every line is "key:<white space>value", and those of DRM what they should be.
+ * Returns -EBADMSG for one that is not.
+ */
 static int info_of(pid_t pid, int fd, struct info *info)
 {
 	char path[64], text[4096], *line, *next, *colon;
@@ -73,7 +133,8 @@ static int info_of(pid_t pid, int fd, struct info *info)
 		if (!colon || colon == line || (colon[1] != '\t' && colon[1] != ' '))
 			return -EBADMSG;
 		*colon++ = '\0';
-		info_line(info, line, colon + strspn(colon, " \t"));
+		if (!info_line(info, line, colon + strspn(colon, " \t")))
+			return -EBADMSG;
 	}
 	return 0;
 }
