@@ -6,8 +6,8 @@
  * drmGetDevices2() where there are several devices, and issue commands with
  * drmIoctl(). There are no buffer objects: every command names virtual addresses
  * of the process that opened the node, and whatever is mapped there can be used by
- * the device. An open file serves that process only; it does nothing for another
- * one that inherited it or was sent it.
+ * the device. An open file serves that process only; for another one that inherited
+ * it or was sent it the commands below fail.
  *
  * Addresses and lengths are in bytes. Ranges are page aligned, not empty and lie
  * in the user address space, except where a field says that any alignment will do.
@@ -166,7 +166,8 @@ struct drm_hmm_dmirror_migrate {
 /*
  * How device atomics are kept atomic with respect to the CPU. DEFAULT: in VRAM the
  * CPU cannot reach they are; elsewhere the device takes the page exclusively for
- * the moment. DEVICE: the page is held exclusively until the CPU wants it.
+ * the moment. DEVICE: the page is held exclusively until the CPU wants it. A page that
+ * cannot be taken, of a file for instance, is shared by atomic instructions of both.
  */
 #define HMM_DMIRROR_ATOMIC_DEFAULT	0
 #define HMM_DMIRROR_ATOMIC_DEVICE	1
@@ -183,12 +184,12 @@ struct drm_hmm_dmirror_migrate {
  * device write moves them as usual. GRANULARITY: how much around the address a
  * device fault moves to VRAM, within the mapping. FAULT_AROUND: how much a CPU fault brings back.
  *
- * Advice belongs to the file and to addresses, mapped or not: it moves nothing by
- * itself but counts from the next access on, is forgotten where the process unmaps,
- * stays at the old address when mremap() moves pages, which forgets it there, too,
- * and is not handed on over fork(): a child opens the node for itself. A file may
- * have a few thousand pieces of advice; munmap() in the middle of one makes it two,
- * and should there be no room for that it forgets the shorter of them.
+ * Advice belongs to the file and to addresses, mapped or not. It moves nothing by
+ * itself but counts from the next access on. It is forgotten where the process unmaps,
+ * and where mremap() moves pages away from: it does not follow them. It is not handed
+ * on over fork(): a child opens the node for itself. A file may have a few thousand
+ * pieces of advice; munmap() in the middle of one makes it two, and should there be no
+ * room for that it forgets the shorter of them.
  */
 struct drm_hmm_dmirror_advise {
 	__u64 start;
