@@ -17,7 +17,15 @@
 /* Of the C library's kernel headers. */
 #include <drm/vgem_drm.h>
 
-#define NS_MAX INT64_MAX
+/* Wait until a sync object has signalled. Return: 0 or a negative errno, -ETIME. */
+static inline int syncobj_wait(int fd, __u32 syncobj, int ms)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return drmSyncobjWait(fd, &syncobj, 1, now.tv_sec * 1000000000LL + now.tv_nsec +
+			      sc_slow(ms) * 1000000LL, 0, NULL);
+}
 
 /* A fence of vgem; it ends by itself after ten seconds. */
 struct pending {

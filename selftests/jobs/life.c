@@ -296,13 +296,13 @@ struct waiter {
 static void *waiter(void *arg)
 {
 	struct waiter *w = arg;
-	struct drm_hmm_dmirror_wait wait = { .seqno = w->seqno, .queue = w->queue,
-					     .timeout_ns = INT64_MAX };
+	__s32 status;
 
-	w->ret = dmd_ioctl(w->fd, DRM_IOCTL_HMM_DMIRROR_WAIT, &wait);
+	/* Longer than anybody takes to wake it. */
+	w->ret = dmd_wait(w->fd, w->queue, w->seqno, sc_slow(3 * SOON_MS), &status);
 	/* It may have learnt of the end of the job first. */
 	if (!w->ret)
-		w->ret = wait.status;
+		w->ret = status;
 	return NULL;
 }
 
@@ -311,7 +311,6 @@ TEST_F(life, unbind)
 {
 	struct drm_hmm_dmirror_event e;
 	struct waiter w[3];
-	struct pollfd readable = { .fd = self->drm, .events = POLLIN };
 	struct pending p = { .fd = -1, .sync_file = -1 };
 	struct dm_buf b, r;
 	__u32 in, out;
@@ -359,8 +358,7 @@ TEST_F(life, unbind)
 		EXPECT_EQ(-ENODEV, sync_file_status(fd, NULL));
 		close(fd);
 	}
-	ASSERT_EQ(1, poll(&readable, 1, SOON_MS));
-	ASSERT_EQ(sizeof(e), read(self->drm, &e, sizeof(e)));
+	ASSERT_EQ(0, dmd_event(self->drm, &e, sc_slow(SOON_MS)));
 	EXPECT_EQ(5, e.user_data);
 	EXPECT_EQ(-ENODEV, e.status);
 	job = job_nop();

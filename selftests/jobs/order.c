@@ -5,11 +5,13 @@
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
-#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/time.h>
 #include "jobs.h"
+
+/* What has to happen, has happened by then. */
+#define SOON_MS	8000
 
 DMD_FIXTURE(jobs);
 
@@ -102,6 +104,19 @@ TEST_F(jobs, side_by_side)
 	dm_buf_free(&b);
 }
 
+/* Looks all the time, not to miss what is seen in the first moment only. */
+static bool fence_becomes(const volatile __u64 *fence, __u64 value)
+{
+	long long end = sc_now_ms() + sc_slow(SOON_MS);
+
+	while (__atomic_load_n(fence, __ATOMIC_ACQUIRE) != value) {
+		if (sc_now_ms() > end)
+			return false;
+		sched_yield();
+	}
+	return true;
+}
+
 /* Who sees the fence sees the results, and who sees the results sees the data. */
 TEST_F(jobs, user_fence)
 {
@@ -122,8 +137,7 @@ TEST_F(jobs, user_fence)
 				.queue = i % 4, .fence_addr = VA(fence),
 				.fence_value = i };
 		ASSERT_EQ(0, job_submit(self->drm, &s));
-		while (__atomic_load_n(fence, __ATOMIC_ACQUIRE) != i)
-			sched_yield();
+		ASSERT_TRUE(fence_becomes(fence, i));
 		ASSERT_EQ(0, res->status);
 		ASSERT_EQ(100, res->done);
 		ASSERT_EQ(i & 0xff, b.ptr[5 * DM_PAGE - 11]);
@@ -133,17 +147,6 @@ TEST_F(jobs, user_fence)
 	dm_buf_free(&b);
 }
 
-static int next_event(int fd, struct drm_hmm_dmirror_event *e, int ms)
-{
-	struct pollfd p = { .fd = fd, .events = POLLIN };
-
-	if (poll(&p, 1, ms) != 1 || !(p.revents & POLLIN))
-		return -ETIMEDOUT;
-	if (read(fd, e, sizeof(*e)) != sizeof(*e))
-		return -EIO;
-	return 0;
-}
-
 TEST_F(jobs, events)
 {
 	struct drm_hmm_dmirror_event e;
@@ -151,12 +154,12 @@ TEST_F(jobs, events)
 	submit_t s;
 	int i;
 
-	EXPECT_EQ(-ETIMEDOUT, next_event(self->drm, &e, 0));
+	EXPECT_EQ(-ETIMEDOUT, dmd_event(self->drm, &e, 0));
 	/* None without the flag. */
 	s = (submit_t){ .jobs = VA(&good), .nr_jobs = 1, .user_data = 5 };
 	ASSERT_EQ(0, job_submit(self->drm, &s));
 	ASSERT_EQ(0, dmd_wait(self->drm, 0, s.seqno, 60000, NULL));
-	EXPECT_EQ(-ETIMEDOUT, next_event(self->drm, &e, 0));
+	EXPECT_EQ(-ETIMEDOUT, dmd_event(self->drm, &e, 0));
 	for (i = 0; i < 20; i++) {
 		s = (submit_t){ .jobs = VA(i % 3 ? &good : &bad), .nr_jobs = 1,
 				.queue = 3, .flags = HMM_DMIRROR_SUBMIT_EVENT,
@@ -164,7 +167,7 @@ TEST_F(jobs, events)
 		ASSERT_EQ(0, job_submit(self->drm, &s));
 	}
 	for (i = 0; i < 20; i++) {
-		ASSERT_EQ(0, next_event(self->drm, &e, 60000));
+		ASSERT_EQ(0, dmd_event(self->drm, &e, sc_slow(SOON_MS)));
 		EXPECT_EQ(HMM_DMIRROR_EVENT_JOBS, e.base.type);
 		EXPECT_EQ(sizeof(e), e.base.length);
 		EXPECT_EQ(~(__u64)i, e.user_data);
@@ -174,7 +177,7 @@ TEST_F(jobs, events)
 		/* What has an event has ended. */
 		EXPECT_EQ(0, dmd_wait(self->drm, 3, e.seqno, 0, NULL));
 	}
-	EXPECT_EQ(-ETIMEDOUT, next_event(self->drm, &e, 0));
+	EXPECT_EQ(-ETIMEDOUT, dmd_event(self->drm, &e, 0));
 }
 
 /* Events nobody reads are a limit of the file, and not lost. */
@@ -194,12 +197,12 @@ TEST_F(jobs, unread_events)
 	EXPECT_LT(50, n);
 	/* The one that was refused has no number. */
 	for (i = 1; i < n; i++) {
-		ASSERT_EQ(0, next_event(self->drm, &e, 60000));
+		ASSERT_EQ(0, dmd_event(self->drm, &e, sc_slow(SOON_MS)));
 		EXPECT_EQ(i, e.seqno);
 	}
 	EXPECT_EQ(0, job_submit(self->drm, &s));
 	EXPECT_EQ(n, s.seqno);
-	ASSERT_EQ(0, next_event(self->drm, &e, 60000));
+	ASSERT_EQ(0, dmd_event(self->drm, &e, sc_slow(SOON_MS)));
 }
 
 TEST_F(jobs, wait_time)

@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -172,6 +173,24 @@ int dmd_run(int fd, const struct drm_hmm_dmirror_job *job,
 	if (!ret)
 		ret = dmd_wait(fd, 0, seqno, 60000, &status);
 	return ret ? ret : status;
+}
+
+int dmd_event(int fd, struct drm_hmm_dmirror_event *event, int timeout_ms)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	int n;
+
+	if (fcntl(fd, F_SETFL, O_RDWR | O_NONBLOCK))
+		return -errno;
+	n = poll(&p, 1, timeout_ms);
+	if (n < 0)
+		return -errno;
+	if (!n)
+		return -ETIMEDOUT;
+	n = read(fd, event, sizeof(*event));
+	if (n < 0)
+		return -errno;
+	return n == sizeof(*event) ? 0 : -EIO;
 }
 
 int dmd_query(int fd, const void *addr, unsigned long npages, __u64 *pages)

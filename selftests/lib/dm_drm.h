@@ -152,6 +152,16 @@ int dmd_run(int fd, const struct drm_hmm_dmirror_job *job,
 	    struct drm_hmm_dmirror_result *result);
 
 /**
+ * dmd_event() - the next event of a submission
+ * @fd: node; reading it never waits from then on
+ * @event: receives it
+ * @timeout_ms: how long to wait for one; 0 to only look
+ *
+ * Return: 0, -ETIMEDOUT when there was none in time, or another negative errno.
+ */
+int dmd_event(int fd, struct drm_hmm_dmirror_event *event, int timeout_ms);
+
+/**
  * dmd_query() - QUERY, in as many commands as it takes
  * @fd: node
  * @addr: first byte
