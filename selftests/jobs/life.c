@@ -9,10 +9,12 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/syscall.h>
+#include "dm_inject.h"
 #include "fences.h"
 #include "modctl.h"
 
 #define SOON_MS	8000
+#define ORPHANS	40	/* jobs in each queue of a file that is left behind */
 
 FIXTURE(life) {
 	struct dm_ctx dm;
@@ -27,12 +29,34 @@ FIXTURE_SETUP(life)
 	mc_params(self->params, sizeof(self->params));
 }
 
+static void close_all(int *drm, struct dm_ctx *dm)
+{
+	if (*drm >= 0)
+		close(*drm);
+	if (dm->fd >= 0)
+		close(dm->fd);
+	*drm = -1;
+	dm->fd = -1;
+}
+
+/* For the time of the test the driver has more parameters. */
+#define RELOAD(more) do {						\
+	char params_[600];						\
+									\
+	close_all(&self->drm, &self->dm);				\
+	self->reloaded = true;						\
+	ASSERT_EQ(0, mc_down(false));					\
+	snprintf(params_, sizeof(params_), "%s %s", self->params, more);	\
+	ASSERT_EQ(0, mc_up(params_));					\
+	dm_restart(&self->dm);						\
+	self->drm = dmd_open(DM_PRIVATE0);				\
+	ASSERT_LE(0, self->drm);					\
+} while (0)
+
 FIXTURE_TEARDOWN(life)
 {
 	if (self->reloaded) {
-		if (self->drm >= 0)
-			close(self->drm);
-		self->drm = -1;
+		close_all(&self->drm, &self->dm);
 		EXPECT_EQ(0, mc_down(false));
 		EXPECT_EQ(0, mc_up(self->params));
 		/* Counters are those of the new module. */
@@ -56,12 +80,13 @@ static int keep_busy(int fd, struct dm_buf *b)
 	return ret;
 }
 
-/* Wait until as many files are open as at the start of the test. */
+/* Wait until no files are open but those of the test. */
 static bool alone(struct dm_ctx *dm, int ms)
 {
+	__u64 ours = dm_stat(&dm->start, "clients") + 1 + (dm->fd >= 0);
 	long long end = sc_now_ms() + sc_slow(ms);
 
-	while (dm_stat_now(dm->index, "clients") != dm_stat(&dm->start, "clients") + 2) {
+	while (dm_stat_now(dm->index, "clients") != ours) {
 		if (sc_now_ms() > end)
 			return false;
 		usleep(10000);
@@ -142,79 +167,110 @@ TEST_F(life, processes)
 	sc_sync_fini(&ready);
 }
 
-/* In the child that has the file of a parent that has gone: it is of no use, ... */
-static bool orphan_checks(int fd, __u64 canceled)
-{
-	job_t job = job_nop();
-	int i;
+/* Signals between those who take part in the test of an orphaned file. */
+struct orphan {
+	struct sc_sync held, ready, gone, checked, leave;
+};
 
-	if (dmd_submit(fd, 0, &job, 1, NULL, NULL) != -EPERM ||
-	    dmd_wait(fd, 0, 1, 0, NULL) != -EPERM)
-		return false;
-	/* ... and all that was queued has ended although it is open. */
-	for (i = 0; i < 400; i++) {
-		if (dm_stat_now(DM_PRIVATE0, "jobs_canceled") >= canceled + 70)
-			return true;
-		usleep(10000);
-	}
-	return false;
+static int orphan_init(struct orphan *o)
+{
+	return sc_sync_init(&o->held) || sc_sync_init(&o->ready) ||
+	       sc_sync_init(&o->gone) || sc_sync_init(&o->checked) ||
+	       sc_sync_init(&o->leave);
 }
 
-/* The parent: busy, and with a child that reports when the parent has @gone. */
-static void orphan_parent(struct sc_sync *ready, struct sc_sync *gone, int report,
-			  __u64 canceled)
+static void orphan_fini(struct orphan *o)
 {
-	struct dm_buf b;
-	int fd = dmd_open(DM_PRIVATE0);
-	char ok;
+	sc_sync_fini(&o->held);
+	sc_sync_fini(&o->ready);
+	sc_sync_fini(&o->gone);
+	sc_sync_fini(&o->checked);
+	sc_sync_fini(&o->leave);
+}
 
-	if (fd < 0 || dm_buf_anon(&b, 8 * DM_2M_PAGES, DM_BUF_SMALL) || keep_busy(fd, &b))
-		_exit(9);
-	if (fork()) {
-		sc_post(ready);
-		for (;;)
-			pause();
-	}
-	if (sc_wait(gone))
+/* Has the file of a parent that has gone, which is of no use, and keeps it open. */
+static void orphan_child(struct orphan *o, int fd)
+{
+	job_t job = job_nop();
+
+	if (sc_wait(&o->gone))
 		_exit(7);
-	ok = orphan_checks(fd, canceled);
-	_exit(write(report, &ok, 1) == 1 ? 0 : 6);
+	if (dmd_submit(fd, 0, &job, 1, NULL, NULL) == -EPERM &&
+	    dmd_wait(fd, 0, 1, 0, NULL) == -EPERM)
+		sc_post(&o->checked);
+	sc_wait(&o->leave);
+	_exit(0);
+}
+
+/* Jobs without end on all queues, the first of them in a slice that is held. */
+static void orphan_parent(struct orphan *o)
+{
+	int fd = dmd_open(DM_PRIVATE0), i;
+	struct dm_buf b;
+	job_t job;
+
+	if (fd < 0)
+		_exit(9);
+	/* Later it would wait for what is held. */
+	if (!fork())
+		orphan_child(o, fd);
+	if (dm_buf_anon(&b, 4 * DM_2M_PAGES, DM_BUF_SMALL))
+		_exit(9);
+	for (i = 0; i < 4 * ORPHANS; i++) {
+		/* A leaf each: what is held holds the lock of its own. */
+		job = job_endless((__u64 *)(b.ptr + i / ORPHANS * DM_2M));
+		if (dmd_submit(fd, i / ORPHANS, &job, 1, NULL, NULL) ||
+		    (!i && sc_wait(&o->held)))
+			_exit(8);
+	}
+	sc_post(&o->ready);
+	for (;;)
+		pause();
+}
+
+static bool canceled(__u64 n)
+{
+	long long end = sc_now_ms() + sc_slow(SOON_MS);
+
+	while (dm_stat_now(DM_PRIVATE0, "jobs_canceled") < n && sc_now_ms() < end)
+		usleep(10000);
+	return dm_stat_now(DM_PRIVATE0, "jobs_canceled") == n;
 }
 
 /*
- * A child has the file after its parent is gone: the jobs end. Whether their
- * turns overlap at that moment is luck, so more than once.
+ * A child has the file after its parent is gone: the jobs end. Slices overlap, so
+ * that there always is one that has the address space; here it is a job that is held
+ * in the middle of its slice.
  */
 TEST_F(life, orphaned_file)
 {
-	struct sc_sync ready, gone;
-	int report[2], round;
-	__u64 canceled;
+	struct orphan o;
 	pid_t parent;
-	char ok = 0;
 
-	ASSERT_EQ(0, pipe(report));
-	for (round = 0; round < 8; round++) {
-		ASSERT_EQ(0, sc_sync_init(&ready));
-		ASSERT_EQ(0, sc_sync_init(&gone));
-		canceled = dm_stat_now(DM_PRIVATE0, "jobs_canceled");
-		parent = fork();
-		ASSERT_LE(0, parent);
-		if (!parent)
-			orphan_parent(&ready, &gone, report[1], canceled);
-		ASSERT_EQ(0, sc_wait(&ready));
-		ASSERT_EQ(0, kill(parent, SIGKILL));
-		EXPECT_EQ(128 + SIGKILL, sc_reap(parent));
-		ASSERT_EQ(0, sc_post(&gone));
-		ASSERT_EQ(1, read(report[0], &ok, 1));
-		EXPECT_EQ(1, ok) {
-			TH_LOG("round %d", round);
-		}
-		EXPECT_TRUE(alone(&self->dm, SOON_MS));
-		sc_sync_fini(&ready);
-		sc_sync_fini(&gone);
-	}
+	RELOAD("inject=1");
+	ASSERT_EQ(0, orphan_init(&o));
+	ASSERT_EQ(0, dm_inject_arm(DM_PRIVATE0, "access", "nth=1 delay_us=10000000"));
+	parent = fork();
+	ASSERT_LE(0, parent);
+	if (!parent)
+		orphan_parent(&o);
+	ASSERT_EQ(0, dm_inject_wait(DM_PRIVATE0, "access", 1));
+	ASSERT_EQ(0, sc_post(&o.held));
+	ASSERT_EQ(0, sc_wait(&o.ready));
+	ASSERT_EQ(0, kill(parent, SIGKILL));
+	EXPECT_EQ(128 + SIGKILL, sc_reap(parent));
+	ASSERT_EQ(0, sc_post(&o.gone));
+	EXPECT_EQ(0, sc_wait(&o.checked));
+	/* Those of the other queues, at once; then those of the one that is held. */
+	EXPECT_TRUE(canceled(3 * ORPHANS));
+	EXPECT_EQ(1, dm_inject_get(DM_PRIVATE0, "access", "waiting"));
+	EXPECT_EQ(0, dm_inject_arm(DM_PRIVATE0, "access", ""));
+	EXPECT_TRUE(canceled(4 * ORPHANS));
+	EXPECT_EQ(2, dm_stat_now(DM_PRIVATE0, "clients"));
+	ASSERT_EQ(0, sc_post(&o.leave));
+	EXPECT_TRUE(alone(&self->dm, SOON_MS));
 	EXPECT_WORKS();
+	orphan_fini(&o);
 }
 
 /* Fork while the device writes: parent and child each have their own afterwards. */
@@ -384,7 +440,6 @@ TEST_F(life, unbind)
 TEST_F(life, timeout)
 {
 	__u64 seqno[4], other, *w;
-	char params[600];
 	struct drm_hmm_dmirror_wait wait = { 0 };
 	job_t jobs[2], after;
 	res_t res[2];
@@ -394,17 +449,7 @@ TEST_F(life, timeout)
 	__u64 value;
 	int i;
 
-	ASSERT_EQ(0, close(self->drm));
-	ASSERT_EQ(0, close(self->dm.fd));
-	self->drm = -1;
-	self->dm.fd = -1;
-	self->reloaded = true;
-	ASSERT_EQ(0, mc_down(false));
-	snprintf(params, sizeof(params), "%s job_timeout_ms=300 engines=2", self->params);
-	ASSERT_EQ(0, mc_up(params));
-	dm_restart(&self->dm);
-	self->drm = dmd_open(DM_PRIVATE0);
-	ASSERT_LE(0, self->drm);
+	RELOAD("job_timeout_ms=300 engines=2");
 	ASSERT_EQ(0, dmd_param(self->drm, HMM_DMIRROR_PARAM_JOB_TIMEOUT_MS, &value));
 	EXPECT_EQ(300, value);
 
