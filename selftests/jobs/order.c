@@ -107,7 +107,7 @@ TEST_F(jobs, side_by_side)
 /* Looks all the time, not to miss what is seen in the first moment only. */
 static bool fence_becomes(const volatile __u64 *fence, __u64 value)
 {
-	long long end = sc_now_ms() + sc_slow(SOON_MS);
+	long long end = sc_now_ms() + sc_slow(4 * SOON_MS);
 
 	while (__atomic_load_n(fence, __ATOMIC_ACQUIRE) != value) {
 		if (sc_now_ms() > end)
@@ -144,6 +144,35 @@ TEST_F(jobs, user_fence)
 		if (i % 10 == 0)
 			ASSERT_EQ(0, dmd_to_vram(self->drm, b.ptr, b.size));
 	}
+	dm_buf_free(&b);
+}
+
+/* It is written once and last, however often the jobs have made room for others. */
+TEST_F(jobs, fence_of_a_long_job)
+{
+	const __u64 adds = 20000000;
+	volatile res_t *res;
+	volatile __u64 *fence;
+	struct dm_buf b;
+	job_t jobs[2];
+	submit_t s;
+
+	ASSERT_EQ(0, dm_buf_anon(&b, 4, DM_BUF_SMALL));
+	res = (res_t *)(b.ptr + DM_PAGE);
+	fence = (__u64 *)(b.ptr + 2 * DM_PAGE);
+	jobs[0] = job_add64(b.ptr, 1, adds);
+	jobs[1] = job_fill(b.ptr + 3 * DM_PAGE, 8, 4711);
+	res[0].status = 1;
+	res[1].status = 1;
+	s = (submit_t){ .jobs = VA(jobs), .nr_jobs = 2, .results = VA(res),
+			.fence_addr = VA(fence), .fence_value = 1 };
+	ASSERT_EQ(0, job_submit(self->drm, &s));
+	ASSERT_TRUE(fence_becomes(fence, 1));
+	EXPECT_EQ(0, res[0].status);
+	EXPECT_EQ(adds, res[0].done);
+	EXPECT_EQ(0, res[1].status);
+	EXPECT_EQ(8, res[1].done);
+	EXPECT_EQ(4711, *(__u64 *)(b.ptr + 3 * DM_PAGE));
 	dm_buf_free(&b);
 }
 
