@@ -222,6 +222,30 @@ TEST_F(clients, large)
 	dm_buf_free(&b);
 }
 
+/* From device to device it stays whose it was, whoever moves it. */
+TEST_F(clients, peer)
+{
+	int fd = dmd_open(self->dm.index), peer = dmd_open(self->dm.peer_index);
+	struct dm_buf b;
+
+	ASSERT_GE(fd, 0);
+	ASSERT_GE(peer, 0);
+	ASSERT_EQ(0, dm_buf_anon(&b, NPAGES, DM_BUF_SMALL));
+	dm_fill(b.ptr, NPAGES, b.ptr, 1, DM_CPU);
+	ASSERT_EQ(0, dmd_to_vram(self->drm, b.ptr, b.size));
+	ASSERT_EQ(0, dmd_migrate(fd, b.ptr, b.size, HMM_DMIRROR_DEST_DEVICE, 0,
+				 self->dm.peer_index, NULL));
+	EXPECT_WHERE(peer, b.ptr, NPAGES, VRAM);
+	EXPECT_USED(self->drm, NPAGES);
+	EXPECT_USED(fd, 0);
+	EXPECT_USED(peer, 0);
+	EXPECT_TAGS(b.ptr, NPAGES, b.ptr, 1, DM_CPU);
+	dm_buf_free(&b);
+	EXPECT_USED(self->drm, 0);
+	EXPECT_EQ(0, close(fd));
+	EXPECT_EQ(0, close(peer));
+}
+
 /* The same addresses in two processes are different memory. */
 TEST_F(clients, same_addresses)
 {
