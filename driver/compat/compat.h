@@ -278,6 +278,7 @@ static inline bool compat_mm_unstable(struct mm_struct *mm)
  * compat_hmm_range_fault_locked - fault in a range without letting go
  * @range: the range; notifier_seq is set here, the pfns are in and out
  * @timeout_jiffies: how long to retry after invalidations, 0 for ever
+ * @lock: takes the mmap lock for reading, or returns a negative errno
  * @refuse: says, with the mmap lock held, what is not to be faulted; or NULL
  *
  * As compat_hmm_range_fault(), but the mmap lock is held throughout: a page that
@@ -285,10 +286,11 @@ static inline bool compat_mm_unstable(struct mm_struct *mm)
  *
  * Context: Process context, mmap lock not held, a reference to the mm held.
  * Return: as compat_hmm_range_fault(); -EFAULT also for such a page, and for what
- * @refuse does.
+ * @refuse does; what @lock says.
  */
 static inline int
 compat_hmm_range_fault_locked(struct hmm_range *range, unsigned long timeout_jiffies,
+			      int (*lock)(struct mm_struct *mm),
 			      bool (*refuse)(struct mm_struct *mm,
 					     unsigned long start, unsigned long end))
 {
@@ -300,8 +302,9 @@ compat_hmm_range_fault_locked(struct hmm_range *range, unsigned long timeout_jif
 		if (fatal_signal_pending(current))
 			return -EINTR;
 		range->notifier_seq = mmu_interval_read_begin(range->notifier);
-		if (mmap_read_lock_killable(mm))
-			return -EINTR;
+		ret = lock(mm);
+		if (ret)
+			return ret;
 		ret = -EFAULT;
 		if (!compat_mm_unstable(mm) &&
 		    !(refuse && refuse(mm, range->start, range->end)))
@@ -331,7 +334,8 @@ static inline int compat_hmm_range_fault(struct hmm_range *range,
 #ifdef HAVE_HMM_RANGE_FAULT_UNLOCKED
 	return hmm_range_fault_unlocked_timeout(range, timeout_jiffies);
 #else
-	return compat_hmm_range_fault_locked(range, timeout_jiffies, NULL);
+	return compat_hmm_range_fault_locked(range, timeout_jiffies,
+					     mmap_read_lock_killable, NULL);
 #endif
 }
 

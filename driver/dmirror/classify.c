@@ -18,6 +18,7 @@
 #include "compat.h"
 #include "fault.h"
 #include "mirror.h"
+#include "vram.h"
 
 /* On its way to a class; what is left of these in the end has raced. */
 enum {
@@ -37,7 +38,7 @@ bool dmirror_classify_movable(struct folio *folio)
 }
 
 void dmirror_classify_begin(struct dmirror_classes *c, enum dmirror_way way,
-			    const struct dmirror_device *peer)
+			    struct dmirror_device *peer)
 {
 	c->way = way;
 	c->peer = peer;
@@ -141,6 +142,21 @@ static enum dmirror_class dmirror_classify_seen(const struct dmirror_classes *c,
 	       DMIRROR_CLASS_BUSY : DMIRROR_CLASS_UNSUPPORTED;
 }
 
+/* Those that are where they should go. */
+static int dmirror_classify_there(struct dmirror_classes *c, struct dmirror_leaf *leaf,
+				  unsigned long start, unsigned long end)
+{
+	int ret;
+
+	do {
+		if (!dmirror_vram_get(&c->peer->vram))
+			return -ENODEV;
+		ret = dmirror_fault_find(leaf, start, end, c->peer, c->there);
+		dmirror_vram_put(&c->peer->vram);
+	} while (ret == -EINPROGRESS && !(ret = dmirror_mm_wait(leaf->client->mm)));
+	return ret;
+}
+
 void dmirror_classify_look(struct dmirror_classes *c,
 			   struct dmirror_client *client,
 			   unsigned long start, unsigned long end)
@@ -152,9 +168,9 @@ void dmirror_classify_look(struct dmirror_classes *c,
 	if (!memchr(c->of, DMIRROR_CLASS_UNSEEN, n))
 		return;
 	leaf = dmirror_leaf_get(client, start);
-	if (IS_ERR(leaf) || dmirror_fault_populate(client, leaf, start, end))
+	if (IS_ERR(leaf) || dmirror_fault_populate(client, leaf, start, end, 0))
 		return;
-	if (c->peer && dmirror_fault_find(leaf, start, end, c->peer, c->there))
+	if (c->peer && dmirror_classify_there(c, leaf, start, end))
 		return;
 
 	/* A page with an entry stays what it is while the lock is held. */

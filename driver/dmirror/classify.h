@@ -83,7 +83,7 @@ enum dmirror_way {
  */
 struct dmirror_classes {
 	enum dmirror_way way;
-	const struct dmirror_device *peer;
+	struct dmirror_device *peer;
 	DECLARE_BITMAP(there, DMIRROR_LEAF_PAGES);
 	bool anon;
 	u8 of[DMIRROR_LEAF_PAGES];
@@ -107,7 +107,7 @@ bool dmirror_classify_movable(struct folio *folio);
  * @peer: the device to go to if that is another one, else NULL
  */
 void dmirror_classify_begin(struct dmirror_classes *c, enum dmirror_way way,
-			    const struct dmirror_device *peer);
+			    struct dmirror_device *peer);
 
 /**
  * dmirror_classify_all() - one class for what has not moved
@@ -144,8 +144,6 @@ void dmirror_classify_result(struct dmirror_classes *c,
  * @client: the client, inside an operation
  * @start: first byte of the window
  * @end: byte after the last
- *
- * With @c->peer, its memory is held with dmirror_vram_get().
  *
  * Looks at the process's page table once more, and only if there is a page that
  * the core said nothing about. What cannot be found out any more has raced.

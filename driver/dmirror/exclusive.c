@@ -38,8 +38,14 @@ static int dmirror_exclusive_install(struct dmirror_leaf *leaf, unsigned long ad
 	return 0;
 }
 
+static int dmirror_exclusive_lock(struct mm_struct *mm, bool nowait)
+{
+	return nowait ? dmirror_mm_lock(mm) : mmap_read_lock_killable(mm);
+}
+
 static int dmirror_exclusive_try(struct dmirror_client *client,
-				 struct dmirror_leaf *leaf, unsigned long addr)
+				 struct dmirror_leaf *leaf, unsigned long addr,
+				 bool nowait)
 {
 	struct folio *folio = NULL;
 	unsigned long seq;
@@ -47,8 +53,9 @@ static int dmirror_exclusive_try(struct dmirror_client *client,
 	int ret;
 
 	seq = dmirror_leaf_read_begin(leaf);
-	if (mmap_read_lock_killable(client->mm))
-		return -EINTR;
+	ret = dmirror_exclusive_lock(client->mm, nowait);
+	if (ret)
+		return ret;
 	/* Of a file, so not to be had; and the core would wait for the page. */
 	page = ERR_PTR(-EOPNOTSUPP);
 	if (!dmirror_fault_served(client->mm, addr, addr + PAGE_SIZE))
@@ -71,7 +78,8 @@ int dmirror_exclusive_page(struct dmirror_client *client,
 	int ret;
 
 	for (;;) {
-		ret = dmirror_exclusive_try(client, leaf, addr);
+		ret = dmirror_exclusive_try(client, leaf, addr,
+					    flags & DMIRROR_FAULT_NOWAIT);
 		if (ret != -EAGAIN && ret != -EBUSY)
 			break;
 		if (fatal_signal_pending(current))

@@ -31,7 +31,7 @@
  * @leaf: the leaf it lies in
  * @range: what the core is asked
  * @need: DMIRROR_PTE_* bits wanted of every page
- * @nowait: do not wait for another process
+ * @nowait: do not wait for another process, or for the mmap lock
  * @budget: how long to go on, in jiffies
  * @deadline: when that ends, in jiffies
  * @other: only find the pages of this device, NULL to install entries
@@ -178,8 +178,8 @@ bool dmirror_fault_served(struct mm_struct *mm, unsigned long start,
 static int dmirror_fault_ask(struct dmirror_fault *f)
 {
 	return f->nowait ?
-	       compat_hmm_range_fault_locked(&f->range, f->budget,
-					     dmirror_fault_served) :
+	       compat_hmm_range_fault_locked(&f->range, f->budget, dmirror_mm_lock,
+					     f->need ? dmirror_fault_served : NULL) :
 	       compat_hmm_range_fault(&f->range, f->budget);
 }
 
@@ -345,10 +345,10 @@ int dmirror_fault_window(struct dmirror_client *client, struct dmirror_leaf *lea
 }
 
 int dmirror_fault_populate(struct dmirror_client *client,
-			   struct dmirror_leaf *leaf,
-			   unsigned long start, unsigned long end)
+			   struct dmirror_leaf *leaf, unsigned long start,
+			   unsigned long end, unsigned int flags)
 {
-	struct dmirror_fault *f = dmirror_fault_new(leaf, 0, 0);
+	struct dmirror_fault *f = dmirror_fault_new(leaf, 0, flags);
 	int ret;
 
 	if (!f)
@@ -362,7 +362,7 @@ int dmirror_fault_find(struct dmirror_leaf *leaf, unsigned long start,
 		       unsigned long end, const struct dmirror_device *other,
 		       unsigned long *pages)
 {
-	struct dmirror_fault *f = dmirror_fault_new(leaf, 0, 0);
+	struct dmirror_fault *f = dmirror_fault_new(leaf, 0, DMIRROR_FAULT_NOWAIT);
 	int ret;
 
 	if (!f)

@@ -12,8 +12,9 @@
 /*
  * How to fault. WRITE: for writing, not only for reading. NOWAIT: an access that
  * could wait for another process is -EFAULT: one that a userfaultfd handler would
- * have to serve, and any to a mapping of a FUSE file. STAY: use the pages where they
- * are; nothing moves to the device for it.
+ * have to serve, and any to a mapping of a FUSE file; and where others hold the mmap
+ * lock, that is -EINPROGRESS. STAY: use the pages where they are; nothing moves to the
+ * device for it.
  */
 #define DMIRROR_FAULT_WRITE	BIT(0)
 #define DMIRROR_FAULT_NOWAIT	BIT(1)
@@ -37,7 +38,7 @@
  * Return: 0; -EFAULT for a hole or a page that cannot be read, by the kernel
  * included (memfd_secret()); -EPERM for a write where the process may not write;
  * -EBUSY when outrun by invalidations, of a window sooner than of one page; -EINTR
- * when being killed; -ENOMEM; -ENODEV.
+ * when being killed; -EINPROGRESS with NOWAIT, to be tried again; -ENOMEM; -ENODEV.
  */
 int dmirror_fault_window(struct dmirror_client *client, struct dmirror_leaf *leaf,
 			 unsigned long start, unsigned long end, unsigned int flags);
@@ -48,16 +49,18 @@ int dmirror_fault_window(struct dmirror_client *client, struct dmirror_leaf *lea
  * @leaf: the leaf the window lies in
  * @start: first byte
  * @end: byte after the last
+ * @flags: DMIRROR_FAULT_NOWAIT or 0
  *
  * As dmirror_fault_window() for reading, but nothing is faulted in: what the
  * process has not got the device has not got either.
  *
  * Context: process context, no mmap lock.
- * Return: 0, -EBUSY, -EINTR, -ENOMEM, -ENODEV as dmirror_fault_window().
+ * Return: 0, -EBUSY, -EINTR, -EINPROGRESS, -ENOMEM, -ENODEV as
+ * dmirror_fault_window().
  */
 int dmirror_fault_populate(struct dmirror_client *client,
-			   struct dmirror_leaf *leaf,
-			   unsigned long start, unsigned long end);
+			   struct dmirror_leaf *leaf, unsigned long start,
+			   unsigned long end, unsigned int flags);
 
 /**
  * dmirror_fault_find() - which pages are in the memory of some device?
@@ -70,7 +73,8 @@ int dmirror_fault_populate(struct dmirror_client *client,
  * Nothing is entered and nothing faulted in.
  *
  * Context: process context, inside an operation, no mmap lock.
- * Return: 0, -EBUSY, -EINTR, -ENOMEM, -ENODEV as dmirror_fault_window().
+ * Return: 0, -EBUSY, -EINTR, -EINPROGRESS, -ENOMEM, -ENODEV as
+ * dmirror_fault_window(), as if told not to wait.
  */
 int dmirror_fault_find(struct dmirror_leaf *leaf, unsigned long start,
 		       unsigned long end, const struct dmirror_device *other,

@@ -291,6 +291,8 @@ static int dmirror_job_add(struct dmirror_job *job, const struct dmirror_job_env
 	job->exclusive |= w.exclusive;
 	if (!ret && job->res.done < job->arg.count)
 		return 1;
+	if (ret == -EINPROGRESS)
+		return ret;
 	if (job->exclusive)
 		dmirror_job_unexclude(job, env);
 	return ret;

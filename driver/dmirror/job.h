@@ -57,9 +57,10 @@ int dmirror_job_check(const struct drm_hmm_dmirror_job *arg, bool resident);
  *
  * Context: process context, no locks; if @env->resident, any that may take a mutex:
  * nothing is allocated, nothing waits for memory or for user space.
- * Return: 1 if there is more to do, 0 at the end, or a negative errno that ends the
- * job: -EFAULT, with address and access in @job->res; -ETIME past @env->limit; what
- * @env->stop says; -EBUSY, -ENOMEM, -ENODEV as dmirror_fault_window().
+ * Return: 1 if there is more to do, 0 at the end, -EINPROGRESS if it cannot go on at
+ * the moment, or another negative errno that ends the job: -EFAULT, with address and
+ * access in @job->res; -ETIME past @env->limit; what @env->stop says; -EBUSY, -ENOMEM,
+ * -ENODEV as dmirror_fault_window().
  */
 int dmirror_job_step(struct dmirror_job *job, const struct dmirror_job_env *env);
 
@@ -73,7 +74,7 @@ int dmirror_job_step(struct dmirror_job *job, const struct dmirror_job_env *env)
  * The page stays where it is. Never waits for a userfaultfd handler.
  *
  * Context: process context, no locks.
- * Return: 0; -EFAULT, -EBUSY, -ENOMEM, -ENODEV.
+ * Return: 0; -EFAULT, -EBUSY, -ENOMEM, -ENODEV; -EINPROGRESS if not at the moment.
  */
 int dmirror_job_store(struct dmirror_client *client, u64 addr, const void *buf,
 		      size_t len);

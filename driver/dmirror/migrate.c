@@ -194,16 +194,34 @@ int dmirror_migrate_away_from(struct dmirror_migrate *m, unsigned long start,
 {
 	struct mm_struct *mm = m->client->mm;
 	struct vm_area_struct *vma;
-	int ret = -EFAULT;
+	int ret = dmirror_mm_lock(mm);
 
-	if (mmap_read_lock_killable(mm))
-		return -EINTR;
+	if (ret)
+		return ret;
+	ret = -EFAULT;
 	vma = dmirror_migrate_vma(mm, start);
 	if (vma) {
 		*end = min(*end, vma->vm_end);
 		ret = dmirror_migrate_away(m, vma, start, *end, large, small);
 	}
 	mmap_read_unlock(mm);
+	return ret;
+}
+
+/* What found no destination gets a second chance. */
+static int dmirror_migrate_tries(struct dmirror_migrate *m,
+				 int (*window)(struct dmirror_migrate *,
+					       unsigned long, unsigned long *),
+				 unsigned long start, unsigned long *end)
+{
+	int ret, tries = 2;
+
+	do {
+		m->tried = 0;
+		m->moved = 0;
+		m->nomem = 0;
+		ret = window(m, start, end);
+	} while (!ret && m->nomem && --tries);
 	return ret;
 }
 
@@ -214,21 +232,21 @@ int dmirror_migrate_request(struct dmirror_migrate *m,
 			    unsigned long start, unsigned long *end,
 			    struct dmirror_moved *moved)
 {
-	int ret = -ENODEV, tries = 2;
+	int ret;
 
 	dmirror_classify_begin(m->classes, m->peer ? DMIRROR_WAY_PEER :
 			       m->reserve ? DMIRROR_WAY_IN : DMIRROR_WAY_OUT,
 			       m->peer);
-	if (dmirror_vram_get(&m->dev->vram)) {
-		/* What found no destination gets a second chance. */
-		do {
-			m->tried = 0;
-			m->moved = 0;
-			m->nomem = 0;
-			ret = window(m, start, end);
-		} while (!ret && m->nomem && --tries);
+	do {
+		ret = -ENODEV;
+		if (!dmirror_vram_get(&m->dev->vram))
+			break;
+		ret = dmirror_migrate_tries(m, window, start, end);
 		dmirror_vram_put(&m->dev->vram);
-	}
+		/* The device must be able to go meanwhile. */
+	} while (ret == -EINPROGRESS && !(ret = dmirror_mm_wait(m->client->mm)));
+	if (ret != -EINTR && ret != -ENODEV)
+		dmirror_classify_look(m->classes, m->client, start, *end);
 	dmirror_classify_end(m->classes, m->client,
 			     dmirror_leaf_count(start, *end), moved);
 	return ret;

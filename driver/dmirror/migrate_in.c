@@ -15,6 +15,7 @@
 #include "copy.h"
 #include "evict.h"
 #include "migrate_steps.h"
+#include "mirror.h"
 #include "trace.h"
 
 static bool dmirror_migrate_in_large(struct dmirror_migrate *m, unsigned int i)
@@ -84,9 +85,10 @@ static int dmirror_migrate_check(struct mm_struct *mm, unsigned long start,
 				 unsigned long *end)
 {
 	struct vm_area_struct *vma;
+	int ret = dmirror_mm_lock(mm);
 
-	if (mmap_read_lock_killable(mm))
-		return -EINTR;
+	if (ret)
+		return ret;
 	vma = dmirror_migrate_vma(mm, start);
 	if (vma)
 		*end = min(*end, vma->vm_end);
@@ -99,10 +101,10 @@ static int dmirror_migrate_in_once(struct dmirror_migrate *m, unsigned long star
 {
 	struct mm_struct *mm = m->client->mm;
 	struct vm_area_struct *vma;
-	int ret;
+	int ret = dmirror_mm_lock(mm);
 
-	if (mmap_read_lock_killable(mm))
-		return -EINTR;
+	if (ret)
+		return ret;
 	vma = dmirror_migrate_vma(mm, start);
 	if (!vma) {
 		mmap_read_unlock(mm);
@@ -164,11 +166,8 @@ static int dmirror_migrate_in_window(struct dmirror_migrate *m,
 		dmirror_classify_all(m->classes, n, DMIRROR_CLASS_PRESENT);
 		return 0;
 	}
-	ret = dmirror_migrate_in_reserve(m, start, end, want,
-					 DMIRROR_REASON_REQUEST);
-	if (ret != -EINTR && ret != -ENODEV)
-		dmirror_classify_look(m->classes, m->client, start, *end);
-	return ret;
+	return dmirror_migrate_in_reserve(m, start, end, want,
+					  DMIRROR_REASON_REQUEST);
 }
 
 int dmirror_migrate_in(struct dmirror_client *client, unsigned long start,

@@ -14,6 +14,7 @@
 #include "compat.h"
 #include "copy.h"
 #include "migrate_steps.h"
+#include "mirror.h"
 #include "trace.h"
 
 /*
@@ -127,8 +128,6 @@ static int dmirror_migrate_out_window(struct dmirror_migrate *m,
 	ret = dmirror_migrate_away_from(m, start, end, dmirror_migrate_out_large,
 					dmirror_migrate_out_small);
 	dmirror_migrate_out_count(m, DMIRROR_REASON_REQUEST, start, n);
-	if (!ret)
-		dmirror_classify_look(m->classes, m->client, start, *end);
 	return ret;
 }
 
@@ -153,11 +152,12 @@ static int dmirror_migrate_evict_vma(struct dmirror_migrate *m,
 	struct mm_struct *mm = m->client->mm;
 	struct vm_area_struct *vma;
 	unsigned int n;
+	int ret = dmirror_mm_lock(mm);
 
 	m->tried = 0;
 	m->moved = 0;
-	if (mmap_read_lock_killable(mm))
-		return -EINTR;
+	if (ret)
+		return ret;
 	vma = find_vma(mm, *start);
 	if (vma && vma->vm_start < *end) {
 		*start = max(*start, vma->vm_start);
@@ -187,17 +187,23 @@ int dmirror_migrate_evict(struct dmirror_client *client, unsigned long start,
 	unsigned long next;
 	int ret = 0;
 
-	if (!dmirror_vram_get(&dev->vram))
-		return -ENODEV;
 	for (; start < end && !ret; start = next) {
 		next = end;
+		if (!dmirror_vram_get(&dev->vram)) {
+			ret = -ENODEV;
+			break;
+		}
 		ret = dmirror_migrate_evict_vma(&m, &start, &next);
+		dmirror_vram_put(&dev->vram);
 		dmirror_stat_add(&dev->stats, DMIRROR_STAT_EVICTED_PAGES, m.moved);
 		dmirror_stat_add(&dev->stats, DMIRROR_STAT_EVICT_FAILED,
 				 m.tried - m.moved);
 		*moved += m.moved;
+		if (ret == -EINPROGRESS) {
+			next = start;
+			ret = dmirror_mm_wait(client->mm);
+		}
 	}
-	dmirror_vram_put(&dev->vram);
 	return ret;
 }
 

@@ -109,7 +109,7 @@ int dmirror_migrate_away(struct dmirror_migrate *m, struct vm_area_struct *vma,
  *
  * Context: process context, no mmap lock.
  * Return: as dmirror_migrate_away(); -EFAULT for a hole or a mapping without read
- * permission; -EINTR when being killed.
+ * permission; -EINPROGRESS as dmirror_mm_lock().
  */
 int dmirror_migrate_away_from(struct dmirror_migrate *m, unsigned long start,
 			      unsigned long *end,

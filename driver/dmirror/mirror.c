@@ -13,6 +13,8 @@
  *
  * Locks: client->ops, leaf->lock.
  */
+#include <linux/delay.h>
+#include <linux/ktime.h>
 #include <linux/mm.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
@@ -35,6 +37,9 @@
  * dropped, and none is while a command waits for a userfaultfd handler.
  */
 #define DMIRROR_LEAVES_LIMIT	(8 * DMIRROR_MAX_LEAVES)
+
+/* How long to try for the mmap lock before somebody else gets his turn. */
+#define DMIRROR_LOCK_US		2000
 
 static struct kmem_cache *dmirror_leaf_cache;
 
@@ -288,6 +293,26 @@ static void dmirror_mirror_prune(struct dmirror_client *client)
 	up_write(&client->ops);
 }
 
+int dmirror_mm_lock(struct mm_struct *mm)
+{
+	ktime_t end = ktime_add_us(ktime_get(), DMIRROR_LOCK_US);
+
+	while (!mmap_read_trylock(mm)) {
+		if (ktime_after(ktime_get(), end))
+			return -EINPROGRESS;
+		usleep_range(50, 200);
+	}
+	return 0;
+}
+
+int dmirror_mm_wait(struct mm_struct *mm)
+{
+	if (mmap_read_lock_killable(mm))
+		return -EINTR;
+	mmap_read_unlock(mm);
+	return 0;
+}
+
 int dmirror_mirror_enter(struct dmirror_client *client)
 {
 	if (dmirror_vram_dead(&client->dev->vram))
@@ -300,7 +325,7 @@ int dmirror_mirror_enter(struct dmirror_client *client)
 	if (compat_mm_orphaned(client->mm) || !mmget_not_zero(client->mm))
 		return -ESRCH;
 	if (down_read_killable(&client->ops)) {
-		mmput(client->mm);
+		mmput_async(client->mm);
 		return -EINTR;
 	}
 	return 0;
@@ -310,7 +335,8 @@ void dmirror_mirror_exit(struct dmirror_client *client)
 {
 	up_read(&client->ops);
 	dmirror_mirror_prune(client);
-	mmput(client->mm);
+	/* The last one waits for what the process has begun, and so for others. */
+	mmput_async(client->mm);
 }
 
 int dmirror_mirror_relax(struct dmirror_client *client)

@@ -42,6 +42,26 @@ int dmirror_mirror_init(struct dmirror_client *client);
 void dmirror_mirror_fini(struct dmirror_client *client);
 
 /**
+ * dmirror_mm_lock() - take the mmap lock for reading, if that takes no longer than a moment
+ * @mm: address space
+ *
+ * Who has the lock may wait for a page that another process provides. So nobody
+ * waits for the lock who has something others need: a worker, or the memory of a
+ * device.
+ *
+ * Return: 0, or -EINPROGRESS: let go of that, and try again.
+ */
+int dmirror_mm_lock(struct mm_struct *mm);
+
+/**
+ * dmirror_mm_wait() - wait until there is a chance that dmirror_mm_lock() succeeds
+ * @mm: address space
+ *
+ * Return: 0, or -EINTR when being killed.
+ */
+int dmirror_mm_wait(struct mm_struct *mm);
+
+/**
  * dmirror_mirror_enter() - begin an operation on the mirrored process
  * @client: the client
  *

@@ -152,7 +152,7 @@ static int dmirror_op_resident_window(struct dmirror_client *client,
 
 	if (IS_ERR(leaf))
 		return PTR_ERR(leaf);
-	ret = dmirror_fault_populate(client, leaf, start, end);
+	ret = dmirror_fault_populate(client, leaf, start, end, 0);
 	if (ret)
 		return ret;
 	mutex_lock(&leaf->lock);
@@ -274,6 +274,7 @@ static int dmirror_op_snapshot_entered(struct dmirror_op *op)
 		return -ENOMEM;
 	s->snap.client = op->client;
 	s->snap.owner = op->client->dev->vram.owner;
+	s->snap.nowait = false;
 	s->snap.describe = dmirror_op_snapshot_page;
 	s->snap.arg = s;
 
@@ -307,6 +308,22 @@ int dmirror_op_snapshot(struct dmirror_op *op)
 	return ret;
 }
 
+/* The other device must be able to go while we wait for the process. */
+static int dmirror_op_query_device(struct dmirror_query *q, struct mm_struct *mm,
+				   struct dmirror_device *dev,
+				   unsigned long start, unsigned long end)
+{
+	int ret = 0;
+
+	do {
+		if (!dmirror_vram_get(&dev->vram))
+			break;
+		ret = dmirror_query_device(q, dev, start, end);
+		dmirror_vram_put(&dev->vram);
+	} while (ret == -EINPROGRESS && !(ret = dmirror_mm_wait(mm)));
+	return ret;
+}
+
 static int dmirror_op_query_window(struct dmirror_query *q,
 				   struct dmirror_client *client,
 				   unsigned long start, unsigned long end)
@@ -320,10 +337,8 @@ static int dmirror_op_query_window(struct dmirror_query *q,
 		dev = dmirror_device_lookup(id);
 		if (!dev)
 			continue;
-		if (dev != client->dev && dmirror_vram_get(&dev->vram)) {
-			ret = dmirror_query_device(q, dev, start, end);
-			dmirror_vram_put(&dev->vram);
-		}
+		if (dev != client->dev)
+			ret = dmirror_op_query_device(q, client->mm, dev, start, end);
 		dmirror_device_put(dev);
 	}
 	return ret;

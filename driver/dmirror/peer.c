@@ -83,7 +83,7 @@ static int dmirror_peer_count(struct dmirror_client *client, unsigned long start
 
 	if (IS_ERR(leaf))
 		return PTR_ERR(leaf);
-	ret = dmirror_fault_populate(client, leaf, start, end);
+	ret = dmirror_fault_populate(client, leaf, start, end, DMIRROR_FAULT_NOWAIT);
 	if (!ret)
 		*want = dmirror_classify_present(client, start, end);
 	return ret;
@@ -124,8 +124,6 @@ static int dmirror_peer_window(struct dmirror_migrate *m, unsigned long start,
 	if (!dmirror_vram_get(&m->peer->vram))
 		return -ENODEV;
 	ret = dmirror_peer_reserved(m, start, end);
-	if (!ret)
-		dmirror_classify_look(m->classes, m->client, start, *end);
 	dmirror_vram_put(&m->peer->vram);
 	return ret;
 }

@@ -103,7 +103,7 @@ static bool dmirror_place_look(struct dmirror_place *p, unsigned int first,
 /*
  * The bounds of the mappings that the window begins and ends in: what lies beyond
  * them may be anything, the data of a library for instance. A mapping that has
- * gone has none.
+ * gone has none, and one that cannot be seen right now.
  */
 static void dmirror_place_mapped(struct mm_struct *mm, unsigned long *lo,
 				 unsigned long *hi)
@@ -111,7 +111,7 @@ static void dmirror_place_mapped(struct mm_struct *mm, unsigned long *lo,
 	unsigned long last = *hi - 1;
 	struct vm_area_struct *vma;
 
-	if (mmap_read_lock_killable(mm))
+	if (dmirror_mm_lock(mm))
 		return;
 	vma = vma_lookup(mm, *lo);
 	if (vma)
@@ -232,7 +232,8 @@ static int dmirror_place_piece(struct dmirror_place *p, unsigned int first,
 		/* What is around it was not asked for, so nobody has looked. */
 		ret = dmirror_fault_populate(p->client, p->leaf,
 					     dmirror_place_addr(p, p->first),
-					     dmirror_place_addr(p, p->end));
+					     dmirror_place_addr(p, p->end),
+					     DMIRROR_FAULT_NOWAIT);
 		if (ret == -EINTR || ret == -ENODEV)
 			return ret;
 		dmirror_place_look(p, p->first, p->end);

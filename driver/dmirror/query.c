@@ -112,6 +112,7 @@ int dmirror_query_window(struct dmirror_query *q, struct dmirror_client *client,
 	q->dev = client->dev;
 	q->snap.client = client;
 	q->snap.owner = client->dev->vram.owner;
+	q->snap.nowait = false;
 	q->snap.describe = dmirror_query_describe;
 	q->snap.arg = q;
 	ret = dmirror_snapshot_take(&q->snap, start, end);
@@ -157,6 +158,7 @@ int dmirror_query_device(struct dmirror_query *q, struct dmirror_device *dev,
 		return 0;
 	q->dev = dev;
 	q->snap.owner = dev->vram.owner;
+	q->snap.nowait = true;
 	q->snap.describe = dmirror_query_claim;
 	return dmirror_snapshot_take(&q->snap, start, end);
 }

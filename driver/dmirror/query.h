@@ -44,7 +44,7 @@ int dmirror_query_window(struct dmirror_query *q, struct dmirror_client *client,
  * Does nothing if nothing is left to be found.
  *
  * Context: as dmirror_query_window().
- * Return: as dmirror_snapshot_take().
+ * Return: as dmirror_snapshot_take() without waiting.
  */
 int dmirror_query_device(struct dmirror_query *q, struct dmirror_device *dev,
 			 unsigned long start, unsigned long end);

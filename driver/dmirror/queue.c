@@ -5,7 +5,9 @@
  * A queue is a work item that runs the submission at its head for a moment and then
  * queues itself again, behind the others: a file with much to do, or with one job
  * that never ends, leaves the engines to others in between. What the item works on
- * stays at the head until it is done.
+ * stays at the head until it is done. So it does when the process's memory cannot
+ * be had because somebody holds its locks: it comes back again and again, but waits
+ * for no process.
  *
  * Submissions to the RESIDENT queue have two parts. The first runs the jobs and
  * signals the fence; nothing in it allocates, faults or waits for what might. The
@@ -123,6 +125,7 @@ static bool dmirror_queue_slice(struct dmirror_queue *q, struct dmirror_submissi
 		.client = q->set->client, .bounce = q->bounce,
 		.timeout_ms = dmirror_queue_engines(q)->timeout_ms,
 		.resident = dmirror_queue_is_resident(q), .store = store,
+		.hurry = dmirror_queue_is_closed(q),
 	};
 	enum dmirror_engine engine = slice.resident ? DMIRROR_ENGINE_COPY :
 						      DMIRROR_ENGINE_COMPUTE;
@@ -130,8 +133,11 @@ static bool dmirror_queue_slice(struct dmirror_queue *q, struct dmirror_submissi
 	bool done = dmirror_submission_run(sub, &slice);
 
 	atomic64_add(ktime_get_ns() - start, &q->set->busy_ns[engine]);
-	if (done && sub->status == -ETIME)
+	/* Once, and before a fence says so. */
+	if (done && sub->status == -ETIME && !sub->reset) {
+		sub->reset = true;
 		dmirror_queue_reset(q);
+	}
 	return done;
 }
 
@@ -170,7 +176,8 @@ static void dmirror_queue_run(struct dmirror_queue *q, struct dmirror_submission
 	done = dmirror_queue_slice(q, sub, !ret);
 	if (!ret) {
 		if (done)
-			dmirror_submission_store_fence(sub, client);
+			done = dmirror_submission_store_fence(sub, client,
+							      dmirror_queue_is_closed(q));
 		dmirror_queue_exit(client, charged);
 	}
 	if (done)
@@ -224,6 +231,7 @@ static void dmirror_queue_work(struct work_struct *work)
 static bool dmirror_queue_finish_once(struct dmirror_queue *q)
 {
 	struct dmirror_client *client = q->set->client;
+	bool hurry = dmirror_queue_is_closed(q), done = true;
 	struct dmirror_submission *sub;
 	struct mem_cgroup *charged;
 
@@ -234,11 +242,12 @@ static bool dmirror_queue_finish_once(struct dmirror_queue *q)
 		return false;
 
 	if (!dmirror_queue_enter(client, &charged)) {
-		dmirror_submission_store_results(sub, client);
-		dmirror_submission_store_fence(sub, client);
+		done = dmirror_submission_store_results(sub, client, hurry) &&
+		       dmirror_submission_store_fence(sub, client, hurry);
 		dmirror_queue_exit(client, charged);
 	}
-	dmirror_queue_complete(q, sub);
+	if (done)
+		dmirror_queue_complete(q, sub);
 	return true;
 }
 

@@ -15,6 +15,7 @@
 #include <hmm_dmirror/test_hmm.h>
 
 #include "compat.h"
+#include "mirror.h"
 #include "snapshot.h"
 #include "vram.h"
 
@@ -73,6 +74,15 @@ u8 dmirror_snapshot_prot(const struct dmirror_vram *vram, unsigned long hmm_pfn)
 	return prot;
 }
 
+static int dmirror_snapshot_ask(struct dmirror_snapshot *snap, struct hmm_range *range)
+{
+	const unsigned long budget = msecs_to_jiffies(DMIRROR_RETRY_MS);
+
+	return snap->nowait ?
+	       compat_hmm_range_fault_locked(range, budget, dmirror_mm_lock, NULL) :
+	       compat_hmm_range_fault(range, budget);
+}
+
 /* Returns -EAGAIN when the page table changed while it was looked at. */
 static int dmirror_snapshot_look(struct dmirror_snapshot *snap,
 				 struct hmm_range *range)
@@ -82,7 +92,7 @@ static int dmirror_snapshot_look(struct dmirror_snapshot *snap,
 	int ret;
 
 	memset(snap->pfns, 0, sizeof(snap->pfns));
-	ret = compat_hmm_range_fault(range, msecs_to_jiffies(DMIRROR_RETRY_MS));
+	ret = dmirror_snapshot_ask(snap, range);
 	if (ret)
 		return ret;
 

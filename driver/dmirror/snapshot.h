@@ -14,6 +14,7 @@
  * struct dmirror_snapshot - a look at some pages
  * @client: who asks
  * @owner: whose private pages are seen as pages
+ * @nowait: do not wait for the mmap lock
  * @describe: called for each page, from the first on, with what the core says
  *	(HMM_PFN_*); the page stays what it is until it returns; may not sleep and
  *	can be called again from the first page on, if something has changed
@@ -25,6 +26,7 @@
 struct dmirror_snapshot {
 	struct dmirror_client *client;
 	void *owner;
+	bool nowait;
 	void (*describe)(void *arg, unsigned int i, unsigned long hmm_pfn);
 	void *arg;
 	struct mmu_interval_notifier notifier;
@@ -43,6 +45,7 @@ struct dmirror_snapshot {
  *
  * Context: process context, inside an operation, no mmap lock.
  * Return: 0; -EBUSY when outrun by invalidations; -EINTR when being killed;
+ * -EINPROGRESS with @snap->nowait when the lock is not to be had;
  * -EINVAL for addresses the core refuses; -ENOMEM; -ENODEV.
  */
 int dmirror_snapshot_take(struct dmirror_snapshot *snap, unsigned long start,

@@ -97,23 +97,40 @@ static int dmirror_submission_step(struct dmirror_submission *sub,
 	/* 0 would be no limit. */
 	env.limit = (jiffies + msecs_to_jiffies(limit_ms)) | 1;
 	ret = dmirror_job_step(job, &env);
-	sub->ran_ns += ktime_get_ns() - start;
+	if (ret != -EINPROGRESS)
+		sub->ran_ns += ktime_get_ns() - start;
 	return ret;
 }
 
-static void dmirror_submission_store_result(struct dmirror_submission *sub,
-					    struct dmirror_client *client,
-					    unsigned int i)
+/* Is that the end of writing something? */
+static bool dmirror_submission_stored(struct dmirror_submission *sub, int ret, bool hurry)
 {
-	const struct drm_hmm_dmirror_result *res = &sub->jobs[i].res;
-	int ret;
-
-	if (!sub->results)
-		return;
-	ret = dmirror_job_store(client, sub->results + i * sizeof(*res), res,
-				sizeof(*res));
+	if (ret == -EINPROGRESS) {
+		if (!hurry)
+			return false;
+		ret = -EBUSY;
+	}
 	if (!sub->store_status)
 		sub->store_status = ret;
+	return true;
+}
+
+bool dmirror_submission_store_results(struct dmirror_submission *sub,
+				      struct dmirror_client *client, bool hurry)
+{
+	const struct drm_hmm_dmirror_result *res;
+	int ret;
+
+	for (; sub->stored < sub->next; sub->stored++) {
+		if (!sub->results)
+			continue;
+		res = &sub->jobs[sub->stored].res;
+		ret = dmirror_job_store(client, sub->results + sub->stored * sizeof(*res),
+					res, sizeof(*res));
+		if (!dmirror_submission_stored(sub, ret, hurry))
+			return false;
+	}
+	return true;
 }
 
 bool dmirror_submission_run(struct dmirror_submission *sub,
@@ -122,42 +139,34 @@ bool dmirror_submission_run(struct dmirror_submission *sub,
 	u64 end = ktime_get_ns() + DMIRROR_SLICE_NS;
 	int ret;
 
-	while (sub->next < sub->nr_jobs) {
+	for (;;) {
+		if (slice->store &&
+		    !dmirror_submission_store_results(sub, slice->client, slice->hurry))
+			return false;
+		if (sub->next == sub->nr_jobs)
+			return true;
 		ret = dmirror_submission_step(sub, slice);
-		if (ret <= 0) {
+		if (ret == -EINPROGRESS)
+			return false;
+		if (ret <= 0)
 			dmirror_submission_end_job(sub, slice->client, ret);
-			if (slice->store)
-				dmirror_submission_store_result(sub, slice->client,
-								sub->next - 1);
-		}
 		/* Its result does not matter: what ends jobs sets sub->stop. */
 		if (slice->resident || !slice->store)
 			cond_resched();
 		else
 			dmirror_mirror_relax(slice->client);
-		if (ktime_get_ns() >= end)
-			break;
+		if (ktime_get_ns() >= end && sub->next < sub->nr_jobs)
+			return false;
 	}
-	return sub->next == sub->nr_jobs;
 }
 
-void dmirror_submission_store_results(struct dmirror_submission *sub,
-				      struct dmirror_client *client)
-{
-	unsigned int i;
-
-	for (i = 0; i < sub->nr_jobs; i++)
-		dmirror_submission_store_result(sub, client, i);
-}
-
-void dmirror_submission_store_fence(struct dmirror_submission *sub,
-				    struct dmirror_client *client)
+bool dmirror_submission_store_fence(struct dmirror_submission *sub,
+				    struct dmirror_client *client, bool hurry)
 {
 	int ret;
 
 	if (!sub->fence_addr)
-		return;
+		return true;
 	ret = dmirror_job_store_fence(client, sub->fence_addr, sub->fence_value);
-	if (!sub->store_status)
-		sub->store_status = ret;
+	return dmirror_submission_stored(sub, ret, hurry);
 }

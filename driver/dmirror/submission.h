@@ -28,7 +28,9 @@
  * @store_status: of the first result that could not be written, or 0
  * @nr_jobs: how many
  * @next: the job to do; @nr_jobs when all are done
+ * @stored: results that were written, or could not be
  * @began: that job has begun
+ * @reset: its queue was reset because of it
  * @ran_ns: for how long it has been running
  * @jobs: the jobs
  *
@@ -50,7 +52,9 @@ struct dmirror_submission {
 	int store_status;
 	unsigned int nr_jobs;
 	unsigned int next;
+	unsigned int stored;
 	bool began;
+	bool reset;
 	u64 ran_ns;
 	struct dmirror_job jobs[];
 };
@@ -62,6 +66,7 @@ struct dmirror_submission {
  * @timeout_ms: longest time a job may run
  * @resident: the jobs must not fault
  * @store: write each result as soon as it is there; inside an operation only
+ * @hurry: what cannot be written at once is not written
  */
 struct dmirror_slice {
 	struct dmirror_client *client;
@@ -69,6 +74,7 @@ struct dmirror_slice {
 	unsigned int timeout_ms;
 	bool resident;
 	bool store;
+	bool hurry;
 };
 
 /**
@@ -87,33 +93,40 @@ struct dmirror_submission *dmirror_submission_alloc(unsigned int nr_jobs);
 void dmirror_submission_free(struct dmirror_submission *sub);
 
 /**
- * dmirror_submission_run() - run jobs until they are done or the time is up
+ * dmirror_submission_run() - run jobs until they are done, the time is up or they
+ *	cannot go on at the moment
  * @sub: the jobs; when @sub->stop is set, what remains ends at once and needs no
  *	operation on the mirror
  * @slice: how
  *
  * Context: process context, no locks; with @slice->resident also where a
  * dma_fence depends on it.
- * Return: true when all are done.
+ * Return: true when all are done, and with @slice->store their results written.
  */
 bool dmirror_submission_run(struct dmirror_submission *sub,
 			    const struct dmirror_slice *slice);
 
 /**
- * dmirror_submission_store_results() - write all results
- * @sub: the jobs, all done
+ * dmirror_submission_store_results() - write the results that are there
+ * @sub: the jobs
  * @client: whose they are, inside an operation
+ * @hurry: give up what cannot be written at once
+ *
+ * Return: true when there are no more of them, false to come back.
  */
-void dmirror_submission_store_results(struct dmirror_submission *sub,
-				      struct dmirror_client *client);
+bool dmirror_submission_store_results(struct dmirror_submission *sub,
+				      struct dmirror_client *client, bool hurry);
 
 /**
  * dmirror_submission_store_fence() - write the user fence, if there is one
  * @sub: the jobs, all done, results written
  * @client: whose they are, inside an operation
+ * @hurry: as for the results
+ *
+ * Return: as for the results.
  */
-void dmirror_submission_store_fence(struct dmirror_submission *sub,
-				    struct dmirror_client *client);
+bool dmirror_submission_store_fence(struct dmirror_submission *sub,
+				    struct dmirror_client *client, bool hurry);
 
 /**
  * dmirror_submission_status() - what WAIT and the event say

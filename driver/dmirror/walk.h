@@ -101,8 +101,8 @@ void dmirror_walk_begin(struct dmirror_walk *w);
  * Context: process context, no locks. Does not let go of leaves: between two calls
  * of a long operation the caller relaxes.
  * Return: 0; -EFAULT for a page that cannot be accessed; -EPERM for one that cannot
- * be written; what @w->stop says; -ETIME past @w->limit; -EBUSY, -EINTR, -ENOMEM, -ENODEV as
- * dmirror_fault_window().
+ * be written; what @w->stop says; -ETIME past @w->limit; -EBUSY, -EINTR, -EINPROGRESS,
+ * -ENOMEM, -ENODEV as dmirror_fault_window().
  */
 int dmirror_walk_to(struct dmirror_walk *w, unsigned long stop);
 

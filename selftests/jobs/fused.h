@@ -101,6 +101,7 @@ static inline void fused_serve(struct fused *f, const struct fuse_in_header *in,
 		init.minor = init_in->minor < FUSE_KERNEL_MINOR_VERSION ?
 			     init_in->minor : FUSE_KERNEL_MINOR_VERSION;
 		init.max_readahead = init_in->max_readahead;
+		init.flags = FUSE_ASYNC_DIO;
 		fused_answer(f, in->unique, 0, &init, sizeof(init));
 		break;
 	case FUSE_LOOKUP:
@@ -187,9 +188,15 @@ static inline void fused_let_go(struct fused *f)
 /* Nothing of it is open or mapped any more. */
 static inline void fused_umount(struct fused *f)
 {
+	int tries = 500;
+
 	fused_let_go(f);
-	if (umount(f->dir))
-		return;
+	/* What was asynchronous may still be about to end. */
+	while (umount(f->dir)) {
+		if (errno != EBUSY || !tries--)
+			return;
+		usleep(10000);
+	}
 	pthread_join(f->thread, NULL);
 	close(f->conn);
 	rmdir(f->dir);

@@ -304,7 +304,9 @@ struct drm_hmm_dmirror_result {
  * cannot be written change nothing but the status that WAIT and the event report.
  *
  * Jobs do not wait for other processes: an access that a userfaultfd handler would
- * have to serve, and any to a mapping of a FUSE file, is a fault.
+ * have to serve, and any to a mapping of a FUSE file, is a fault. While the address
+ * space is locked by somebody who waits, they are put aside, and if the file is closed
+ * then, results and fences are not written.
  */
 struct drm_hmm_dmirror_submit {
 	__u64 jobs;
