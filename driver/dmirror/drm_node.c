@@ -94,6 +94,22 @@ static long dmirror_drm_compat_ioctl(struct file *filp, unsigned int cmd,
 #define dmirror_drm_compat_ioctl NULL
 #endif
 
+/*
+ * There are no buffers. The core would look for them all the same, under locks that
+ * it makes only for those who have.
+ */
+static int dmirror_drm_to_fd(struct drm_device *drm, struct drm_file *file,
+			     u32 handle, u32 flags, int *fd)
+{
+	return -EOPNOTSUPP;
+}
+
+static int dmirror_drm_to_handle(struct drm_device *drm, struct drm_file *file,
+				 int fd, u32 *handle)
+{
+	return -EOPNOTSUPP;
+}
+
 /* Documentation/gpu/drm-usage-stats.rst in the kernel, and lines of our own. */
 static void dmirror_drm_fdinfo(struct drm_printer *p, struct drm_file *file)
 {
@@ -161,6 +177,8 @@ static const struct drm_driver dmirror_drm_driver = {
 	.driver_features = DRIVER_RENDER | DRIVER_SYNCOBJ,
 	.open = dmirror_drm_open,
 	.postclose = dmirror_drm_postclose,
+	.prime_handle_to_fd = dmirror_drm_to_fd,
+	.prime_fd_to_handle = dmirror_drm_to_handle,
 	.ioctls = dmirror_drm_ioctls,
 	.num_ioctls = ARRAY_SIZE(dmirror_drm_ioctls),
 	.fops = &dmirror_drm_fops,

@@ -3,6 +3,7 @@
  * The shape of commands: structures shorter and longer than the kernel's, numbers
  * and directions that are wrong, programs of 32 bits.
  */
+#include <fcntl.h>
 #include <sys/ioctl.h>
 #include <xf86drm.h>
 #include "dm_drm_harness.h"
@@ -85,6 +86,43 @@ TEST_F(abi, not_a_command)
 				     NULL));
 	/* Of the core, and not for render nodes. */
 	EXPECT_EQ(-EACCES, dmd_ioctl(self->drm, DRM_IOCTL_GET_UNIQUE, arg));
+}
+
+/* What others have and this driver has not; the core does not always ask first. */
+TEST_F(abi, no_buffers)
+{
+	struct drm_prime_handle prime = { .handle = 1, .flags = DRM_CLOEXEC };
+	struct drm_gem_close gem = { .handle = 1 };
+
+	EXPECT_EQ(-EOPNOTSUPP, dmd_ioctl(self->drm, DRM_IOCTL_PRIME_HANDLE_TO_FD, &prime));
+	prime = (struct drm_prime_handle){ .fd = self->drm };
+	EXPECT_EQ(-EOPNOTSUPP, dmd_ioctl(self->drm, DRM_IOCTL_PRIME_FD_TO_HANDLE, &prime));
+	EXPECT_EQ(-EOPNOTSUPP, dmd_ioctl(self->drm, DRM_IOCTL_GEM_CLOSE, &gem));
+	EXPECT_EQ(MAP_FAILED, mmap(NULL, DM_PAGE, PROT_READ, MAP_SHARED, self->drm, 0));
+}
+
+/* Numbers of the core with nothing and with nonsense: whatever it says, it lives. */
+TEST_F(abi, core)
+{
+	unsigned char arg[1024];
+	struct dm_buf b;
+	unsigned long nr;
+	int fill;
+
+	ASSERT_EQ(0, dm_buf_anon(&b, 1, DM_BUF_SMALL));
+	for (fill = 0; fill <= 0xff; fill += 0x55)
+		for (nr = 0; nr <= 0xff; nr++) {
+			if (nr >= DRM_COMMAND_BASE && nr < DRM_COMMAND_END)
+				continue;
+			/* Of these the core wants as much memory as it is told to. */
+			if (nr >= _IOC_NR(DRM_IOCTL_SYNCOBJ_CREATE))
+				continue;
+			memset(arg, fill, sizeof(arg));
+			ioctl(self->drm, DRM_IOWR(nr, arg), arg);
+		}
+	/* The runner looks at the kernel's log. */
+	EXPECT_EQ(0, dmd_to_vram(self->drm, b.ptr, b.size));
+	dm_buf_free(&b);
 }
 
 #ifdef __x86_64__
