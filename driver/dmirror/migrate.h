@@ -85,7 +85,8 @@ int dmirror_migrate_out(struct dmirror_client *client, unsigned long start,
  * dmirror_migrate_evict() - evict what a window has on the device
  * @client: the client, inside an operation
  * @start: first byte
- * @end: byte after the last, in the same leaf
+ * @end: (in, out) byte after the last, in the same leaf; where the next mapping is
+ *	if that is beyond it
  * @buf: working memory
  * @moved: pages that left are added to it
  *
@@ -96,7 +97,7 @@ int dmirror_migrate_out(struct dmirror_client *client, unsigned long start,
  * Return: 0, also when pages stay; -EINTR when being killed; -ENODEV.
  */
 int dmirror_migrate_evict(struct dmirror_client *client, unsigned long start,
-			  unsigned long end, struct dmirror_migrate_buf *buf,
+			  unsigned long *end, struct dmirror_migrate_buf *buf,
 			  u64 *moved);
 
 /**

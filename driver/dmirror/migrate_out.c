@@ -145,7 +145,10 @@ int dmirror_migrate_out(struct dmirror_client *client, unsigned long start,
 				       moved);
 }
 
-/* One mapping of a window. @start and @end become what it covers of them. */
+/*
+ * One mapping of a window. @start and @end become what it covers of them; without
+ * one, @end is where the next begins.
+ */
 static int dmirror_migrate_evict_vma(struct dmirror_migrate *m,
 				     unsigned long *start, unsigned long *end)
 {
@@ -170,13 +173,15 @@ static int dmirror_migrate_evict_vma(struct dmirror_migrate *m,
 		trace_dmirror_migrate_out_end(m->dev->id, *start, n,
 					      DMIRROR_REASON_EVICT, m->moved,
 					      m->tried - m->moved);
+	} else {
+		*end = vma ? vma->vm_start : ULONG_MAX;
 	}
 	mmap_read_unlock(mm);
 	return 0;
 }
 
 int dmirror_migrate_evict(struct dmirror_client *client, unsigned long start,
-			  unsigned long end, struct dmirror_migrate_buf *buf,
+			  unsigned long *end, struct dmirror_migrate_buf *buf,
 			  u64 *moved)
 {
 	struct dmirror_device *dev = client->dev;
@@ -187,8 +192,8 @@ int dmirror_migrate_evict(struct dmirror_client *client, unsigned long start,
 	unsigned long next;
 	int ret = 0;
 
-	for (; start < end && !ret; start = next) {
-		next = end;
+	for (; start < *end && !ret; start = next) {
+		next = *end;
 		if (!dmirror_vram_get(&dev->vram)) {
 			ret = -ENODEV;
 			break;
@@ -204,6 +209,7 @@ int dmirror_migrate_evict(struct dmirror_client *client, unsigned long start,
 			ret = dmirror_mm_wait(client->mm);
 		}
 	}
+	*end = max(*end, start);
 	return ret;
 }
 

@@ -155,6 +155,15 @@ struct dmirror_leaf *dmirror_leaf_find(struct dmirror_client *client,
 	return xa_load(&client->leaves, addr >> DMIRROR_LEAF_SHIFT);
 }
 
+unsigned long dmirror_leaf_next(struct dmirror_client *client, unsigned long addr)
+{
+	unsigned long index = addr >> DMIRROR_LEAF_SHIFT;
+
+	if (!xa_find(&client->leaves, &index, ULONG_MAX, XA_PRESENT))
+		return ULONG_MAX;
+	return max(addr, index << DMIRROR_LEAF_SHIFT);
+}
+
 struct dmirror_leaf *dmirror_leaf_get(struct dmirror_client *client,
 				      unsigned long addr)
 {
@@ -295,8 +304,12 @@ static void dmirror_mirror_prune(struct dmirror_client *client)
 
 int dmirror_mm_lock(struct mm_struct *mm)
 {
-	ktime_t end = ktime_add_us(ktime_get(), DMIRROR_LOCK_US);
+	ktime_t end;
 
+	/* Nearly always; looking at a clock can cost more than the lock. */
+	if (mmap_read_trylock(mm))
+		return 0;
+	end = ktime_add_us(ktime_get(), DMIRROR_LOCK_US);
 	while (!mmap_read_trylock(mm)) {
 		if (ktime_after(ktime_get(), end))
 			return -EINPROGRESS;

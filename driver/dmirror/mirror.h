@@ -118,6 +118,15 @@ struct dmirror_leaf *dmirror_leaf_find(struct dmirror_client *client,
 				       unsigned long addr);
 
 /**
+ * dmirror_leaf_next() - the first address, from one on, that has a leaf
+ * @client: the client, inside an operation
+ * @addr: a user address
+ *
+ * Return: the address, or ULONG_MAX if there is none.
+ */
+unsigned long dmirror_leaf_next(struct dmirror_client *client, unsigned long addr);
+
+/**
  * dmirror_leaf_get() - the leaf of an address, created if necessary
  * @client: the client, inside an operation
  * @addr: a user address

@@ -92,7 +92,7 @@ static int dmirror_op_window_evict(struct dmirror_op *op, unsigned long start,
 				   unsigned long *end,
 				   struct dmirror_migrate_buf *buf)
 {
-	return dmirror_migrate_evict(op->client, start, *end, buf, &op->done);
+	return dmirror_migrate_evict(op->client, start, end, buf, &op->done);
 }
 
 /* @stop is where it ended, for whatever reason, @tried what it came to. */
@@ -428,7 +428,10 @@ static int dmirror_op_held(struct dmirror_op *op,
 	ret = dmirror_mirror_enter(op->client);
 	if (ret)
 		return ret;
-	for (addr = op->start; addr < op->end && !ret; addr = end) {
+	for (addr = op->start; !ret; addr = end) {
+		addr = dmirror_leaf_next(op->client, addr);
+		if (addr >= op->end)
+			break;
 		end = dmirror_policy_window_end(addr, op->end, DMIRROR_LEAF_SIZE);
 		ret = window(op->client, addr, end, &op->done);
 		if (!ret)
