@@ -19,6 +19,16 @@ DMD_FIXTURE(evict);
 	ASSERT_EQ(0, dmd_to_vram(self->drm, (b)->ptr, (b)->size));	\
 } while (0)
 
+static int dev_read(int drm, const void *addr, size_t size)
+{
+	struct drm_hmm_dmirror_job job = {
+		.op = HMM_DMIRROR_JOB_CHECKSUM, .length = size,
+		.src = (__u64)(uintptr_t)addr,
+	};
+
+	return dmd_run(drm, &job, NULL);
+}
+
 /* The range leaves and its neighbours stay, to the page. */
 TEST_F(evict, range)
 {
@@ -94,6 +104,34 @@ TEST_F(evict, bytes_by_lru)
 	EXPECT_EQ(0, EVICT(BYTES, NULL, 64 * DM_2M, &pages));
 	EXPECT_EQ(DM_2M_PAGES, pages);
 	EXPECT_ALL(self->dm.fd, b[1].ptr, DM_2M_PAGES, DM_SYS);
+	for (i = 0; i < 3; i++) {
+		EXPECT_TAGS(b[i].ptr, DM_2M_PAGES, b[i].ptr, 1, DM_CPU);
+		dm_buf_free(&b[i]);
+	}
+}
+
+/* What the device has translations for is used without a fault, and is in use. */
+TEST_F(evict, use_without_faults)
+{
+	struct dm_buf b[3];
+	int i;
+
+	ASSERT_EQ(0, EVICT(ALL, NULL, 0, NULL));
+	for (i = 0; i < 3; i++) {
+		ON_DEVICE(&b[i], DM_2M_PAGES);
+		ASSERT_EQ(0, dmd_migrate(self->drm, b[i].ptr, b[i].size,
+					 HMM_DMIRROR_DEST_VRAM,
+					 HMM_DMIRROR_MIGRATE_MAP, 0, NULL));
+	}
+	/* All of them have been used: the oldest leaves, and no use counts now. */
+	ASSERT_EQ(0, EVICT(BYTES, NULL, DM_PAGE, NULL));
+	EXPECT_ALL(self->dm.fd, b[0].ptr, DM_2M_PAGES, DM_SYS);
+	dm_restart(&self->dm);
+	ASSERT_EQ(0, dev_read(self->drm, b[1].ptr, DM_PAGE));
+	EXPECT_MOVED(&self->dm, "dev_faults", 0);
+	ASSERT_EQ(0, EVICT(BYTES, NULL, DM_PAGE, NULL));
+	EXPECT_ALL(self->dm.fd, b[1].ptr, DM_2M_PAGES, DM_ON_DEV);
+	EXPECT_ALL(self->dm.fd, b[2].ptr, DM_2M_PAGES, DM_SYS);
 	for (i = 0; i < 3; i++) {
 		EXPECT_TAGS(b[i].ptr, DM_2M_PAGES, b[i].ptr, 1, DM_CPU);
 		dm_buf_free(&b[i]);
