@@ -4,8 +4,10 @@
  * device that is taken away under its files. Needs the module files.
  */
 #include <fcntl.h>
+#include <pthread.h>
 #include <xf86drm.h>
 #include "dm_drm_harness.h"
+#include "dm_inject.h"
 #include "modctl.h"
 
 #define MIB		(1UL << 20)
@@ -148,6 +150,13 @@ TEST_F(modes, seen_by_all)
 	dm_buf_free(&b);
 }
 
+/* What a thread that moves memory uses and learns. */
+struct move_held {
+	int fd, ret;
+	struct dm_buf b;
+	__u64 pages[DMD_CLASSES];
+};
+
 /* Two files, and what the second of them has on the device. */
 struct two {
 	int fd, fd2;
@@ -255,6 +264,77 @@ TEST_F(modes, limit_and_placement)
 	}
 	EXPECT_EQ(0, dm_stat_now(0, "jobs_failed"));
 	two_end(_metadata, &t);
+}
+
+/* One request of a file that is held before its pages move. */
+static void *move_held(void *arg)
+{
+	struct move_held *m = arg;
+
+	m->ret = dmd_migrate(m->fd, m->b.ptr, m->b.size, HMM_DMIRROR_DEST_VRAM, 0, 0,
+			     m->pages);
+	return NULL;
+}
+
+/* Two requests find the same room; the second to take it does not get it. */
+TEST_F(modes, limit_of_two_requests)
+{
+	struct move_held m = { 0 };
+	__u64 pages[DMD_CLASSES];
+	pthread_t thread;
+	struct dm_buf b;
+
+	RELOAD("vram_mb=8 client_vram_mb=2 inject=1");
+	m.fd = open_wait(0);
+	ASSERT_GE(m.fd, 0);
+	ASSERT_EQ(0, dm_buf_anon(&m.b, 2 * MIB / DM_PAGE, DM_BUF_SMALL));
+	dm_fill(m.b.ptr, m.b.npages, m.b.ptr, 1, DM_CPU);
+	ASSERT_EQ(0, dm_buf_anon(&b, MIB / DM_PAGE, DM_BUF_SMALL));
+	dm_fill(b.ptr, b.npages, b.ptr, 2, DM_CPU);
+	ASSERT_EQ(0, dm_inject_arm(0, "collect", "nth=1 delay_us=10000000"));
+	ASSERT_EQ(0, pthread_create(&thread, NULL, move_held, &m));
+	ASSERT_EQ(0, dm_inject_wait(0, "collect", 1));
+	EXPECT_EQ(0, dmd_migrate(m.fd, b.ptr, b.size, HMM_DMIRROR_DEST_VRAM, 0, 0, pages));
+	EXPECT_EQ(b.npages, pages[HMM_DMIRROR_PAGE_MOVED]);
+	ASSERT_EQ(0, dm_inject_arm(0, "collect", ""));
+	ASSERT_EQ(0, pthread_join(thread, NULL));
+	EXPECT_EQ(0, m.ret);
+	EXPECT_EQ(b.npages, m.pages[HMM_DMIRROR_PAGE_MOVED]);
+	EXPECT_EQ(b.npages, m.pages[HMM_DMIRROR_PAGE_NOMEM]);
+	EXPECT_EQ(2 * MIB / DM_PAGE, dm_stat_now(0, "vram_resident_pages"));
+	EXPECT_TAGS(m.b.ptr, m.b.npages, m.b.ptr, 1, DM_CPU);
+	EXPECT_TAGS(b.ptr, b.npages, b.ptr, 2, DM_CPU);
+	EXPECT_EQ(0, close(m.fd));
+	dm_buf_free(&m.b);
+	dm_buf_free(&b);
+}
+
+/* A block that gives nothing is not the last one that is asked. */
+TEST_F(modes, evict_goes_on)
+{
+	struct dm_buf full, b;
+	int fd;
+
+	RELOAD("vram_mb=8 inject=1");
+	fd = open_wait(0);
+	ASSERT_GE(fd, 0);
+	ASSERT_EQ(0, dm_buf_anon(&full, 8 * MIB / DM_PAGE, DM_BUF_SMALL));
+	dm_fill(full.ptr, full.npages, full.ptr, 1, DM_CPU);
+	ASSERT_EQ(0, dmd_to_vram(fd, full.ptr, full.size));
+	ASSERT_EQ(0, dm_buf_anon(&b, 16, DM_BUF_SMALL));
+	dm_fill(b.ptr, b.npages, b.ptr, 2, DM_CPU);
+	/* No place for the pages of the first block, nor of the second. */
+	ASSERT_EQ(0, dm_inject_arm(0, "alloc_evict_small",
+				   "nth=1 every=1 times=1024 fail"));
+	EXPECT_EQ(0, dmd_to_vram(fd, b.ptr, b.size));
+	EXPECT_WHERE(fd, b.ptr, b.npages, VRAM);
+	EXPECT_EQ(3, dm_stat_now(0, "evictions"));
+	EXPECT_WHERE(fd, full.ptr, 4 * MIB / DM_PAGE, VRAM);
+	EXPECT_TAGS(full.ptr, full.npages, full.ptr, 1, DM_CPU);
+	EXPECT_TAGS(b.ptr, b.npages, b.ptr, 2, DM_CPU);
+	EXPECT_EQ(0, close(fd));
+	dm_buf_free(&full);
+	dm_buf_free(&b);
 }
 
 /* A limit above what there is: what there is. */
