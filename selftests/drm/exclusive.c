@@ -3,6 +3,7 @@
  * EXCLUSIVE: taken, seen to be held, ended by the CPU or given up.
  */
 #include "dm_drm_harness.h"
+#include "scene.h"
 
 #define NPAGES	16UL
 
@@ -76,6 +77,29 @@ TEST_F(exclusive, dropped)
 	EXPECT_HELD(self->drm, &b, 0);
 	/* The CPU finds the pages back without another fault of its own. */
 	EXPECT_WHERE(self->drm, b.ptr, NPAGES, SYSTEM);
+	EXPECT_TAGS(b.ptr, NPAGES, b.ptr, 1, DM_CPU);
+	dm_buf_free(&b);
+}
+
+/* What nobody has used takes no time to look at, however large. */
+TEST_F(exclusive, whole_address_space)
+{
+	const size_t all = (1UL << 47) - 2 * DM_2M;
+	long long start;
+	struct dm_buf b;
+	__u64 pages;
+
+	SKIP_WITHOUT_EXCLUSIVE();
+	ASSERT_EQ(0, dm_buf_anon(&b, NPAGES, DM_BUF_SMALL));
+	dm_fill(b.ptr, NPAGES, b.ptr, 1, DM_CPU);
+	ASSERT_EQ(0, dmd_exclusive(self->drm, TAKE, b.ptr, b.size, NULL));
+	start = sc_now_ms();
+	EXPECT_EQ(0, dmd_exclusive(self->drm, CHECK, (void *)DM_2M, all, &pages));
+	EXPECT_EQ(NPAGES, pages);
+	EXPECT_EQ(0, dmd_exclusive(self->drm, DROP, (void *)DM_2M, all, &pages));
+	EXPECT_EQ(NPAGES, pages);
+	EXPECT_GT(sc_slow(500), sc_now_ms() - start);
+	EXPECT_HELD(self->drm, &b, 0);
 	EXPECT_TAGS(b.ptr, NPAGES, b.ptr, 1, DM_CPU);
 	dm_buf_free(&b);
 }

@@ -3,6 +3,7 @@
  * EVICT: exactly what was aimed at leaves, and what it refuses.
  */
 #include "dm_drm_harness.h"
+#include "scene.h"
 
 #define NPAGES	64UL
 #define NOBODY	65534
@@ -73,6 +74,23 @@ TEST_F(evict, range_with_holes)
 	EXPECT_ALL(self->dm.fd, b.ptr + 6 * DM_PAGE, NPAGES - 6, DM_SYS);
 	EXPECT_TAGS(b.ptr, 4, b.ptr, 1, DM_CPU);
 	EXPECT_TAGS(b.ptr + 6 * DM_PAGE, NPAGES - 6, b.ptr + 6 * DM_PAGE, 1, DM_CPU);
+	dm_buf_free(&b);
+}
+
+/* Holes take no time, however large. */
+TEST_F(evict, whole_address_space)
+{
+	__u64 pages = DM_UNSET;
+	long long start;
+	struct dm_buf b;
+
+	ON_DEVICE(&b, NPAGES);
+	start = sc_now_ms();
+	EXPECT_EQ(0, EVICT(RANGE, (void *)DM_2M, (1UL << 47) - 2 * DM_2M, &pages));
+	EXPECT_GT(sc_slow(500), sc_now_ms() - start);
+	EXPECT_EQ(NPAGES, pages);
+	EXPECT_ALL(self->dm.fd, b.ptr, NPAGES, DM_SYS);
+	EXPECT_TAGS(b.ptr, NPAGES, b.ptr, 1, DM_CPU);
 	dm_buf_free(&b);
 }
 

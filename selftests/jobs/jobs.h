@@ -8,6 +8,7 @@
 
 #include <time.h>
 #include "dm_drm_harness.h"
+#include "modctl.h"
 #include "scene.h"
 
 /* For short. */
@@ -17,6 +18,18 @@
 
 #define VA(p) ((__u64)(uintptr_t)(p))
 #define RESIDENT HMM_DMIRROR_QUEUE_RESIDENT
+
+/* Device 0, which was unbound, is back, with a fixture's files and counters. */
+#define REBIND() do {							\
+	EXPECT_EQ(0, close(self->drm));					\
+	EXPECT_EQ(0, close(self->dm.fd));				\
+	ASSERT_EQ(0, mc_bind(0, true));					\
+	ASSERT_EQ(0, mc_wait_node(0, true));				\
+	dm_restart(&self->dm);						\
+	self->dm.fd = dm_open(DM_PRIVATE0);				\
+	self->drm = dmd_open(DM_PRIVATE0);				\
+	ASSERT_LE(0, self->drm);					\
+} while (0)
 
 static inline job_t job_nop(void)
 {

@@ -422,14 +422,7 @@ TEST_F(life, unbind)
 	EXPECT_EQ(-ENODEV, dmd_wait(self->drm, 0, 1, 0, NULL));
 	EXPECT_TAGS(r.ptr, 64, r.ptr, 1, DM_CPU);
 
-	EXPECT_EQ(0, close(self->drm));
-	EXPECT_EQ(0, close(self->dm.fd));
-	ASSERT_EQ(0, mc_bind(0, true));
-	ASSERT_EQ(0, mc_wait_node(0, true));
-	dm_restart(&self->dm);
-	self->dm.fd = dm_open(DM_PRIVATE0);
-	self->drm = dmd_open(DM_PRIVATE0);
-	ASSERT_LE(0, self->drm);
+	REBIND();
 	EXPECT_WORKS();
 	pending_free(&p);
 	dm_buf_free(&b);

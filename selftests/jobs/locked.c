@@ -245,8 +245,19 @@ TEST_F(locked, exit)
 		EXPECT_EQ(128 + SIGKILL, sc_reap(pid[i]));
 }
 
+/* Not a destination: what is evicted by range. */
+#define EVICT_RANGE	100
+
+static int leave_or_come(int fd, struct dm_buf *b, __u32 dest)
+{
+	if (dest == EVICT_RANGE)
+		return dmd_evict(fd, HMM_DMIRROR_EVICT_RANGE, b->ptr, b->size, NULL);
+	return dmd_migrate(fd, b->ptr, b->size, dest, 0,
+			   dest == HMM_DMIRROR_DEST_DEVICE ? DM_PRIVATE1 : 0, NULL);
+}
+
 /* Is in a command that cannot begin. */
-static int locked_migrate(struct fused *f, struct sc_sync *ready, __u32 dest)
+static int locked_command(struct fused *f, struct sc_sync *ready, __u32 dest)
 {
 	int fd = dmd_open(DM_PRIVATE0);
 	struct dm_buf b;
@@ -258,8 +269,7 @@ static int locked_migrate(struct fused *f, struct sc_sync *ready, __u32 dest)
 		return 2;
 	lock_all(f);
 	sc_post(ready);
-	if (dmd_migrate(fd, b.ptr, b.size, dest, 0,
-			dest == HMM_DMIRROR_DEST_DEVICE ? DM_PRIVATE1 : 0, NULL) != -ENODEV)
+	if (leave_or_come(fd, &b, dest) != -ENODEV)
 		return 3;
 	return dm_verify(b.ptr, 16, b.ptr, 1, DM_CHILD, NULL) ? 4 : 0;
 }
@@ -282,15 +292,16 @@ TEST_F(locked, unbind)
 {
 	static const __u32 dests[] = {
 		HMM_DMIRROR_DEST_VRAM, HMM_DMIRROR_DEST_SYSTEM, HMM_DMIRROR_DEST_DEVICE,
+		EVICT_RANGE,
 	};
 	pid_t pid, unbinder;
 	int i, ret;
 
-	for (i = 0; i < 3; i++) {
+	for (i = 0; i < 4; i++) {
 		self->f.hold = true;
 		pid = fork();
 		if (!pid)
-			_exit(locked_migrate(&self->f, &self->ready, dests[i]));
+			_exit(locked_command(&self->f, &self->ready, dests[i]));
 		EXPECT_EQ(0, sc_wait(&self->ready));
 		usleep(200000);
 		unbinder = fork();
@@ -304,14 +315,7 @@ TEST_F(locked, unbind)
 		EXPECT_EQ(0, sc_reap(pid)) {
 			TH_LOG("destination %u", dests[i]);
 		}
-		EXPECT_EQ(0, close(self->drm));
-		EXPECT_EQ(0, close(self->dm.fd));
-		ASSERT_EQ(0, mc_bind(0, true));
-		ASSERT_EQ(0, mc_wait_node(0, true));
-		dm_restart(&self->dm);
-		self->dm.fd = dm_open(DM_PRIVATE0);
-		self->drm = dmd_open(DM_PRIVATE0);
-		ASSERT_LE(0, self->drm);
+		REBIND();
 	}
 }
 
