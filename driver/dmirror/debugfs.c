@@ -91,10 +91,11 @@ void dmirror_debugfs_del(struct dmirror_device *dev)
 	dev->debugfs = NULL;
 }
 
-void dmirror_debugfs_module_init(void)
+struct dentry *dmirror_debugfs_module_init(void)
 {
 	dmirror_debugfs_root = debugfs_create_dir(DMIRROR_NAME, NULL);
 	dmirror_inject_debugfs_add(NULL, dmirror_debugfs_root);
+	return dmirror_debugfs_root;
 }
 
 void dmirror_debugfs_module_exit(void)

@@ -5,12 +5,15 @@
 #ifndef DMIRROR_DEBUGFS_H
 #define DMIRROR_DEBUGFS_H
 
+struct dentry;
 struct dmirror_device;
 
 /**
  * dmirror_debugfs_module_init() - make the top directory
+ *
+ * Return: the directory, or what debugfs takes for one if it could not be made.
  */
-void dmirror_debugfs_module_init(void);
+struct dentry *dmirror_debugfs_module_init(void);
 
 /**
  * dmirror_debugfs_module_exit() - remove the top directory

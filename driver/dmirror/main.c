@@ -8,6 +8,7 @@
  * files, no new pages, everything out of device memory, then the memory itself.
  */
 #include <linux/array_size.h>
+#include <linux/bits.h>
 #include <linux/build_bug.h>
 #include <linux/fs.h>
 #include <linux/log2.h>
@@ -27,6 +28,7 @@
 #include "evict.h"
 #include "hmm_devmem.h"
 #include "hmm_version.h"
+#include "hotplug.h"
 #include "mirror.h"
 #include "trace.h"
 #include "vram.h"
@@ -80,9 +82,6 @@ static unsigned int job_timeout_ms = 10000;
 module_param(job_timeout_ms, uint, 0444);
 MODULE_PARM_DESC(job_timeout_ms,
 		 "longest time a job may run, in ms, 10 to 3600000 (default 10000)");
-
-static struct platform_device *dmirror_pdevs[DMIRROR_MAX_DEVICES];
-static int dmirror_probe_error;
 
 static struct dmirror_device *dmirror_devmem_dev(struct hmm_devmem *devmem)
 {
@@ -191,8 +190,7 @@ static int dmirror_probe(struct platform_device *pdev)
 {
 	int ret = dmirror_probe_device(pdev);
 
-	/* The driver core keeps the reason to itself; loading wants it. */
-	dmirror_probe_error = ret;
+	dmirror_hotplug_probed(ret);
 	return ret;
 }
 
@@ -297,14 +295,6 @@ static bool dmirror_names_taken(void)
 	return true;
 }
 
-static void dmirror_unregister_devices(void)
-{
-	int id;
-
-	for (id = DMIRROR_MAX_DEVICES - 1; id >= 0; id--)
-		platform_device_unregister(dmirror_pdevs[id]);
-}
-
 static bool dmirror_wanted(unsigned int id)
 {
 	if (dmirror_is_coherent(id))
@@ -314,25 +304,21 @@ static bool dmirror_wanted(unsigned int id)
 	return id < devices && IS_ENABLED(CONFIG_DEVICE_PRIVATE);
 }
 
-static int dmirror_register_devices(void)
+/* Add the devices the parameters ask for; @ids: their numbers, a bit each. */
+static int dmirror_add_devices(unsigned long *ids)
 {
-	struct platform_device *pdev;
-	int id, nr = 0;
+	unsigned int id;
+	int ret;
 
 	for (id = 0; id < DMIRROR_MAX_DEVICES; id++) {
 		if (!dmirror_wanted(id))
 			continue;
-		dmirror_probe_error = -ENODEV;
-		pdev = platform_device_register_simple(dmirror_ids[id].name,
-						       PLATFORM_DEVID_NONE, NULL, 0);
-		if (IS_ERR(pdev))
-			return PTR_ERR(pdev);
-		dmirror_pdevs[id] = pdev;
-		if (dmirror_probe_error)
-			return dmirror_probe_error;
-		nr++;
+		ret = dmirror_hotplug_add(id);
+		if (ret)
+			return ret;
+		*ids |= BIT(id);
 	}
-	if (nr)
+	if (*ids)
 		return 0;
 	if (IS_ENABLED(CONFIG_DEVICE_PRIVATE))
 		pr_err(DMIRROR_NAME ": no device: devices is 0, and spm_addr_dev0/1 are not set\n");
@@ -343,6 +329,8 @@ static int dmirror_register_devices(void)
 
 static int __init dmirror_init(void)
 {
+	struct dentry *debugfs;
+	unsigned long ids = 0;
 	int ret;
 
 	if (!dmirror_params_ok())
@@ -367,19 +355,21 @@ static int __init dmirror_init(void)
 	ret = dmirror_chardev_module_init();
 	if (ret)
 		goto out_evict;
-	dmirror_debugfs_module_init();
+	debugfs = dmirror_debugfs_module_init();
 	ret = platform_driver_register(&dmirror_driver);
 	if (ret)
 		goto out_chardev;
-	ret = dmirror_register_devices();
+	ret = dmirror_add_devices(&ids);
 	if (ret)
 		goto out_devices;
+	/* Last: from here on others plug and unplug, and nothing fails. */
+	dmirror_hotplug_debugfs_add(debugfs, ids);
 	pr_info(DMIRROR_NAME ": %u MiB for each device, nodes /dev/" DMIRROR_NAME "*\n",
 		vram_mb);
 	return 0;
 
 out_devices:
-	dmirror_unregister_devices();
+	dmirror_hotplug_remove_all();
 	platform_driver_unregister(&dmirror_driver);
 out_chardev:
 	dmirror_debugfs_module_exit();
@@ -395,7 +385,7 @@ out_inject:
 
 static void __exit dmirror_exit(void)
 {
-	dmirror_unregister_devices();
+	dmirror_hotplug_remove_all();
 	platform_driver_unregister(&dmirror_driver);
 	dmirror_debugfs_module_exit();
 	dmirror_chardev_module_exit();

@@ -136,21 +136,34 @@ int mc_down(bool devmem)
 	return ret == -ENOENT ? 0 : ret;
 }
 
-int mc_bind(int minor, bool bind)
+/* All of @text at once. */
+static int put(const char *path, const char *text)
 {
-	char name[32];
-	int fd, len, ret = 0;
+	ssize_t len = strlen(text);
+	int fd, ret = 0;
 
-	fd = open(bind ? "/sys/bus/platform/drivers/hmm_dmirror/bind" :
-			 "/sys/bus/platform/drivers/hmm_dmirror/unbind",
-		  O_WRONLY | O_CLOEXEC);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	len = snprintf(name, sizeof(name), "hmm_dmirror.%d", minor);
-	if (write(fd, name, len) != len)
+	if (write(fd, text, len) != len)
 		ret = -errno;
 	close(fd);
 	return ret;
+}
+
+int mc_bind(int minor, bool bind)
+{
+	char name[32];
+
+	snprintf(name, sizeof(name), "hmm_dmirror.%d", minor);
+	return put(bind ? "/sys/bus/platform/drivers/hmm_dmirror/bind" :
+			  "/sys/bus/platform/drivers/hmm_dmirror/unbind", name);
+}
+
+int mc_plug(const char *text, bool plug)
+{
+	return put(plug ? "/sys/kernel/debug/hmm_dmirror/plug" :
+			  "/sys/kernel/debug/hmm_dmirror/unplug", text);
 }
 
 int mc_iomem(const char *what)

@@ -91,6 +91,15 @@ int mc_wait_node(int minor, bool present);
 int mc_bind(int minor, bool bind);
 
 /**
+ * mc_plug() - write a number to the driver's plug or unplug file
+ * @text: the number of a device, or what the driver should refuse
+ * @plug: true for plug
+ *
+ * Return: 0 or the negative errno of open(2) or write(2).
+ */
+int mc_plug(const char *text, bool plug);
+
+/**
  * mc_iomem() - how many lines of /proc/iomem contain @what
  */
 int mc_iomem(const char *what);

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # The driver is taken away while the exerciser and a crowd of device jobs are at
-# it: unloading is refused and does not disturb; unbinding ends in bounded time and
-# leaves nothing; and then it can be unloaded. Prints KTAP.
+# it: unloading is refused and does not disturb; unbinding one device and unplugging
+# the other ends in bounded time and leaves nothing; and then it can be unloaded.
+# Prints KTAP.
 #
 # usage: fire.sh [--shutdown FILE]
 # With --shutdown: shut the machine down in the middle of it all, and create FILE
@@ -94,15 +95,14 @@ unload_is_refused()
 }
 
 # Whoever works with a device that goes is told, and gives up.
-unbind_ends_it()
+going_ends_it()
 {
-	local start=$SECONDS n
+	local start
 
 	light 120 crowd || return 1
-	for n in 0 1; do
-		echo "hmm_dmirror.$n" >/sys/bus/platform/drivers/hmm_dmirror/unbind ||
-			return 1
-	done
+	start=$SECONDS
+	echo hmm_dmirror.0 >/sys/bus/platform/drivers/hmm_dmirror/unbind || return 1
+	echo 1 >/sys/kernel/debug/hmm_dmirror/unplug || return 1
 	start=$((SECONDS - start))
 	gone "$hmmx" "$crowd" || { echo '# they go on and on'; return 1; }
 	[ "$start" -lt "$soon" ]
@@ -150,7 +150,7 @@ fi
 ktap_set_plan 5
 check reload
 check unload_is_refused
-check unbind_ends_it
+check going_ends_it
 check nothing_is_left
 check works_again
 rm -rf "$work"
