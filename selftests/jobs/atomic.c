@@ -116,7 +116,7 @@ static int everybody(struct words *w, int drm, int peer)
 	EXPECT_EQ(CPUS * CPU_ADDS, (w)->own64);				\
 } while (0)
 
-TEST_F_TIMEOUT(jobs, anonymous, 240)
+TEST_F_TIMEOUT(jobs, anonymous, dm_timeout(60))
 {
 	struct words *w;
 	struct dm_buf b;
@@ -129,7 +129,7 @@ TEST_F_TIMEOUT(jobs, anonymous, 240)
 }
 
 /* Memory that cannot be taken exclusively. */
-TEST_F_TIMEOUT(jobs, shared, 240)
+TEST_F_TIMEOUT(jobs, shared, dm_timeout(60))
 {
 	struct words *w;
 	struct dm_buf b;
@@ -163,7 +163,7 @@ static void *moves(void *arg)
 }
 
 /* The page goes to one device, the other, and home, all the time. */
-TEST_F_TIMEOUT(jobs, on_the_move, 240)
+TEST_F_TIMEOUT(jobs, on_the_move, dm_timeout(60))
 {
 	struct mover m = { .drm = self->drm, .peer = self->peer };
 	struct words *w;

@@ -74,7 +74,7 @@ static int proc(int index, unsigned int number)
 	return bad;
 }
 
-TEST_F_TIMEOUT(jobs, processes, 300)
+TEST_F_TIMEOUT(jobs, processes, dm_timeout(75))
 {
 	pid_t pid[PROCS];
 	unsigned int i;

@@ -404,20 +404,19 @@ static inline void pr_mem(const struct dm_cg *cg, struct pr_mem *m)
 }
 
 /*
- * pr_mem(), until anonymous memory is what is expected, for a second at most: the
+ * pr_mem(), until anonymous memory is what is expected, for a second or so: the
  * kernel folds numbers in on its own, too, and may do so in the middle of
  * pr_fold(); and the memory of a process that has ended may be freed a bit later.
  */
 static inline void pr_mem_until(const struct dm_cg *cg, struct pr_mem *m,
 				__u64 anon)
 {
-	int tries;
+	long long end = sc_now_ms() + sc_slow(1000);
 
-	for (tries = 0; tries < 10; tries++) {
-		pr_mem(cg, m);
-		if (m->anon == anon)
-			break;
+	pr_mem(cg, m);
+	while (m->anon != anon && sc_now_ms() < end) {
 		usleep(100000);
+		pr_mem(cg, m);
 	}
 }
 

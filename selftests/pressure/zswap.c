@@ -42,7 +42,7 @@ PR_FIXTURE(zswap, PR_ZSWAP);
 /* An event of the group, which may be folded in two seconds later. */
 static bool happened(struct pr_env *e, const char *key)
 {
-	long long end = sc_now_ms() + 10000;
+	long long end = sc_now_ms() + sc_slow(10000);
 
 	while (!pr_stat(e, "memory.stat", key) && sc_now_ms() < end)
 		usleep(50000);

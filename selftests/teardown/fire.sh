@@ -14,7 +14,8 @@ cd "$(dirname "$0")" || exit 4
 # shellcheck disable=SC1091
 . ../kselftest/ktap_helpers.sh
 
-soon=$((5 * ${DMIRROR_TIMEOUT_SCALE:-4}))
+scale=${DMIRROR_TIMEOUT_SCALE:-4}
+soon=$((5 * scale))
 dir=${DMIRROR_MODULES:-/share/modules}
 work=$(mktemp -d)
 hmmx='' crowd=''
@@ -48,7 +49,7 @@ light()
 		../stress/crowd --procs 4 --mib 8 --time "$1" >"$work/crowd" 2>&1 &
 		crowd=$!
 	fi
-	for ((i = 0; i < 100; i++)); do
+	for ((i = 0; i < 25 * scale; i++)); do
 		if [ "$(stat_of vram_resident_pages)" -gt 200 ] &&
 		   { [ -z "$crowd" ] || [ "$(stat_of jobs_ok)" -gt 100 ]; }; then
 			return 0
@@ -75,14 +76,14 @@ gone()
 
 unload_is_refused()
 {
-	local start=$SECONDS i
+	local start=$SECONDS time=$((5 * scale)) i
 
-	light 20 || return 1
-	if [ $((SECONDS - start)) -gt 15 ]; then
-		echo "# it took $((SECONDS - start)) s to light a fire of 20 s"
+	light "$time" || return 1
+	if [ $((SECONDS - start)) -gt $((time * 3 / 4)) ]; then
+		echo "# it took $((SECONDS - start)) s to light a fire of $time s"
 		return 1
 	fi
-	for ((i = 0; i < 10 && SECONDS - start < 17; i++)); do
+	for ((i = 0; i < 10 && SECONDS - start < time * 17 / 20; i++)); do
 		if rmmod hmm_dmirror 2>/dev/null || rmmod hmm_devmem 2>/dev/null; then
 			echo "# unloaded, after $((SECONDS - start)) s"
 			return 1
@@ -99,7 +100,7 @@ going_ends_it()
 {
 	local start
 
-	light 120 crowd || return 1
+	light $((30 * scale)) crowd || return 1
 	start=$SECONDS
 	echo hmm_dmirror.0 >/sys/bus/platform/drivers/hmm_dmirror/unbind || return 1
 	echo 1 >/sys/kernel/debug/hmm_dmirror/unplug || return 1
@@ -134,7 +135,7 @@ works_again()
 check() { if "$@"; then ktap_test_pass "$1"; else ktap_test_fail "$1"; fi; }
 
 if [ "${1:-}" = --shutdown ]; then
-	reload && light 600 crowd || exit 3
+	reload && light $((150 * scale)) crowd || exit 3
 	date >"$2"
 	sync
 	/run/guest/busybox reboot -f

@@ -124,7 +124,7 @@ static int use_up(void)
 	return 0;
 }
 
-TEST_F_TIMEOUT(td_fragmented, unbind, 300)
+TEST_F_TIMEOUT(td_fragmented, unbind, dm_timeout(75))
 {
 	unsigned long i, whole = 0;
 	uint8_t map[LARGE * DM_2M_PAGES];

@@ -248,7 +248,7 @@ static int one_cycle(struct dm_buf *b, struct dm_buf *huge, int i)
  * before, no slab cache of ours is left, no other grows, and free memory does
  * not dwindle.
  */
-TEST_F_TIMEOUT(td_unload, fifty_cycles, 600)
+TEST_F_TIMEOUT(td_unload, fifty_cycles, dm_timeout(150))
 {
 	static struct rs_watch watch;
 	char *before, *after, report[RS_REPORT];
