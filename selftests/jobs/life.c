@@ -6,6 +6,7 @@
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <limits.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/syscall.h>
@@ -484,6 +485,85 @@ TEST_F(life, timeout)
 	EXPECT_MOVED(&self->dm, "jobs_timed_out", 1);
 	EXPECT_MOVED(&self->dm, "jobs_canceled", 4);
 	EXPECT_MOVED(&self->dm, "queue_resets", 1);
+	dm_buf_free(&b);
+}
+
+/* How long so many additions take if nothing comes between, or a negative errno. */
+static long long adds_take(int fd, __u64 *word, __u64 n)
+{
+	long long start, took, least = LLONG_MAX;
+	int i, ret;
+
+	for (i = 0; i < 3; i++) {
+		start = sc_now_ms();
+		ret = job_run1(fd, job_add64(word, 1, n), NULL);
+		if (ret)
+			return ret;
+		took = sc_now_ms() - start;
+		least = took < least ? took : least;
+	}
+	return least;
+}
+
+/* Additions that take so long, and not twice as long. Returns 0 for an error. */
+static __u64 adds_for(int fd, __u64 *word, int ms)
+{
+	__u64 n = 100000;
+	long long took;
+
+	for (;;) {
+		took = adds_take(fd, word, n);
+		if (took < 0)
+			return 0;
+		if (took >= ms)
+			return n;
+		n *= 2;
+	}
+}
+
+#define FILES	4
+
+/*
+ * The time is that of one job, not of all of a submission; and it is the time a job
+ * runs, not what it waits for others that have their turn.
+ */
+TEST_F(life, time_of_a_job)
+{
+	int fd[FILES], i;
+	job_t jobs[64];
+	struct dm_buf b;
+	long long start;
+	__u64 n, seqno[4 * FILES];
+	__s32 status;
+
+	RELOAD("job_timeout_ms=1000 engines=1");
+	ASSERT_EQ(0, dm_buf_anon(&b, 4 * FILES, DM_BUF_SMALL));
+	n = adds_for(self->drm, (__u64 *)b.ptr, 40);
+	ASSERT_LT(0, n);
+	for (i = 0; i < 64; i++)
+		jobs[i] = job_add64(b.ptr, 1, n);
+	start = sc_now_ms();
+	EXPECT_EQ(0, job_run(self->drm, 0, jobs, 64, NULL));
+	EXPECT_LT(1000, sc_now_ms() - start);
+
+	jobs[0].count = 2 * n;
+	for (i = 0; i < FILES; i++) {
+		fd[i] = dmd_open(DM_PRIVATE0);
+		ASSERT_LE(0, fd[i]);
+	}
+	start = sc_now_ms();
+	for (i = 0; i < 4 * FILES; i++) {
+		jobs[0].dst = VA(b.ptr + i * DM_PAGE);
+		ASSERT_EQ(0, dmd_submit(fd[i / 4], i % 4, jobs, 1, NULL, &seqno[i]));
+	}
+	for (i = 0; i < 4 * FILES; i++) {
+		EXPECT_EQ(0, dmd_wait(fd[i / 4], i % 4, seqno[i], 60000, &status));
+		EXPECT_EQ(0, status);
+	}
+	EXPECT_LT(1000, sc_now_ms() - start);
+	EXPECT_MOVED(&self->dm, "jobs_timed_out", 0);
+	for (i = 0; i < FILES; i++)
+		EXPECT_EQ(0, close(fd[i]));
 	dm_buf_free(&b);
 }
 
