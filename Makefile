@@ -13,16 +13,17 @@
 #   MODULE=<name>  hmm_dmirror or test_hmm, for check-compat
 #   TIME=<seconds> how long to soak; SEED=, THREADS=, LIMIT=<MiB>, PROCS=<jobs>,
 #                  OWN=1 to fuzz without libFuzzer
+#   KERNELS="k k" STEPS="s s"  what of check-all to run
 #   HMM_DMIRROR_CACHE=<dir>  where the guest root is kept (~/.cache/hmm-dmirror)
 
 KDIR ?=
 KERNEL ?=
 TESTS ?=
 MODULE ?= hmm_dmirror
-export KDIR KERNEL TESTS MODULE TIME SEED THREADS LIMIT PROCS OWN
+export KDIR KERNEL TESTS MODULE TIME SEED THREADS LIMIT PROCS OWN KERNELS STEPS
 
 # kbuild looks for itself at W=, C=, V=, CC= and the like.
-KBUILD_VARS = $(filter-out KDIR=% KERNEL=% TESTS=% MODULE=% TIME=% SEED=% THREADS=% LIMIT=% PROCS=% OWN=%,$(MAKEOVERRIDES))
+KBUILD_VARS = $(filter-out KDIR=% KERNEL=% TESTS=% MODULE=% TIME=% SEED=% THREADS=% LIMIT=% PROCS=% OWN=% KERNELS=% STEPS=%,$(MAKEOVERRIDES))
 
 modules: ## build hmm_devmem.ko and hmm_dmirror.ko (KDIR=, W=1, C=1)
 	@tools/modules/build $(KBUILD_VARS)
@@ -47,6 +48,9 @@ fuzz: ## random commands by libFuzzer, in a guest (TIME=, SEED=, OWN=1)
 
 check-compat: ## run the kernel's own hmm-tests in a guest (MODULE=test_hmm)
 	@tools/check/compat
+
+check-all: ## everything, on all kernels, for many hours (KERNELS=, STEPS=)
+	@tools/check/all
 
 check-kernels: ## build against the kernels of four Debian suites
 	@tools/kernels/check
@@ -75,5 +79,5 @@ help: ## this list
 	@echo 'Variables:'
 	@sed -n '/^#   /,/^$$/s/^# //p' Makefile
 
-.PHONY: modules kernel clean run check soak fuzz check-compat check-kernels \
+.PHONY: modules kernel clean run check soak fuzz check-compat check-all check-kernels \
 	check-config style unit load unload ci help
