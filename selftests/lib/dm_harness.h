@@ -21,17 +21,19 @@
 #include <sys/wait.h>
 #include <kselftest_harness.h>
 #include "dmirror.h"
+#include "scene.h"
 
 /*
  * Seconds a test may take, times DMIRROR_TIMEOUT_SCALE (default 4: emulated
- * machines are slow). A hung test is killed and fails.
+ * machines are slow), and longer if it is to do more. A hung test is killed and
+ * fails.
  */
 static inline int dm_timeout(int seconds)
 {
 	const char *s = getenv("DMIRROR_TIMEOUT_SCALE");
 	int scale = s ? atoi(s) : 4;
 
-	return seconds * (scale > 0 ? scale : 1);
+	return seconds * (scale > 0 ? scale : 1) * sc_longer();
 }
 
 #undef TEST_TIMEOUT_DEFAULT

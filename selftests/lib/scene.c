@@ -49,6 +49,14 @@ long sc_slow(long ms)
 	return scale > 4 ? ms * scale / 4 : ms;
 }
 
+int sc_longer(void)
+{
+	const char *s = getenv("DMIRROR_LONGER");
+	int n = s ? atoi(s) : 1;
+
+	return n > 0 ? n : 1;
+}
+
 int sc_sync_init(struct sc_sync *s)
 {
 	return pipe(s->fd) ? -errno : 0;

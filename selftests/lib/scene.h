@@ -80,6 +80,13 @@ bool sc_kernel_has(const char *symbol);
  */
 long sc_slow(long ms);
 
+/**
+ * sc_longer() - how many times as much to do of what is repeated
+ *
+ * Return: DMIRROR_LONGER, or 1: enough to notice what goes wrong often.
+ */
+int sc_longer(void);
+
 /** sc_now_ms() - monotonic clock in milliseconds */
 long long sc_now_ms(void);
 

@@ -10,7 +10,7 @@
 #include "dm_harness.h"
 
 #define NPAGES	32UL
-#define ROUNDS	200
+#define ROUNDS	(60 * sc_longer())
 
 DM_FIXTURE(mirror);
 

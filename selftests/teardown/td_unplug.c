@@ -58,6 +58,7 @@ TEST_F(td_unplug, leaves)
 	EXPECT_EQ(-ENODEV, mc_bind(0, true));
 	EXPECT_EQ(-ENODEV, mc_plug("0", false));
 	ASSERT_TO_DEV(other, &self->b, 1, DM_CPU);
+	ASSERT_EQ(0, dm_to_sys(other, self->b.ptr, SMALL_PAGES, NULL));
 	EXPECT_EQ(0, close(other));
 
 	/* What was open stays dead beside the new one. */
