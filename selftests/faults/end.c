@@ -176,7 +176,7 @@ TEST_F(end, device_unbound)
 	ASSERT_EQ(0, hand_init(&self->other, DM_PRIVATE0, &self->b));
 	self->hand.gen = 2;
 	ASSERT_EQ(0, dm_inject_arm(DM_PRIVATE0, self->window,
-				   "nth=1 delay_us=2000000"));
+				   "nth=1 delay_us=600000"));
 	hand_start(&self->hand, variant->s.fn);
 	WAIT_OPEN();
 	hand_start(&self->other, do_unbind);

@@ -130,7 +130,7 @@ TEST_F(jobs, user_fence)
 	ASSERT_EQ(0, dm_buf_anon(&b, 8, DM_BUF_SMALL));
 	res = (res_t *)(b.ptr + DM_PAGE - 8);
 	fence = (__u64 *)(b.ptr + 4 * DM_PAGE);
-	for (i = 1; i <= 300; i++) {
+	for (i = 1; i <= 100; i++) {
 		job = job_fill(b.ptr + 5 * DM_PAGE - 11, 100, i);
 		res->status = 1;
 		s = (submit_t){ .jobs = VA(&job), .nr_jobs = 1, .results = VA(res),
@@ -150,7 +150,7 @@ TEST_F(jobs, user_fence)
 /* It is written once and last, however often the jobs have made room for others. */
 TEST_F(jobs, fence_of_a_long_job)
 {
-	const __u64 adds = 20000000;
+	const __u64 adds = 5000000;
 	volatile res_t *res;
 	volatile __u64 *fence;
 	struct dm_buf b;
@@ -331,7 +331,7 @@ TEST_F(jobs, many_waiters)
 
 	ASSERT_EQ(0, dm_buf_anon(&b, 1, DM_BUF_SMALL));
 	/* Long enough for all of them to be there. */
-	jobs[0] = job_add64((__u64 *)b.ptr, 1, 20000000);
+	jobs[0] = job_add64((__u64 *)b.ptr, 1, 5000000);
 	jobs[1] = job_fill((void *)DM_PAGE, 8, 1);
 	ASSERT_EQ(0, dmd_submit(self->drm, 0, jobs, 2, NULL, &seqno));
 	for (i = 0; i < ARRAY_SIZE(w); i++) {
@@ -343,7 +343,7 @@ TEST_F(jobs, many_waiters)
 		EXPECT_EQ(0, w[i].ret);
 		EXPECT_EQ(-EFAULT, w[i].status);
 	}
-	EXPECT_EQ(20000000, *(__u64 *)b.ptr);
+	EXPECT_EQ(5000000, *(__u64 *)b.ptr);
 	dm_buf_free(&b);
 }
 

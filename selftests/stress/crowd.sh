@@ -13,7 +13,7 @@ ktap_set_plan 1
 if [ ! -e /dev/dri ]; then
 	ktap_test_skip "jobs # SKIP no render node"
 elif rmmod hmm_dmirror && insmod "${DMIRROR_MODULES:-/share/modules}/hmm_dmirror.ko" vram_mb=8 &&
-     ./crowd --procs 8 --mib 8 --time "${CROWD_SECONDS:-20}" 2>&1; then
+     ./crowd --procs 8 --mib 8 --time "${CROWD_SECONDS:-10}" 2>&1; then
 	ktap_test_pass jobs
 else
 	ktap_test_fail jobs
