@@ -116,6 +116,20 @@ static void check_pages(struct __test_metadata *_metadata, int gone, bool done)
 		  dm_stat_now(left, "vram_resident_pages"));
 }
 
+/* No CPU access yet: the device that is left can have what there is. */
+static int all_for(int index, struct dm_buf *b)
+{
+	int fd = dmd_open(index), ret;
+
+	if (fd < 0)
+		return fd;
+	ret = dmd_to_vram(fd, b->ptr, b->size);
+	if (!ret)
+		ret = dmd_all(fd, b->ptr, b->npages, HMM_DMIRROR_QUERY_VRAM, NULL);
+	close(fd);
+	return ret;
+}
+
 TEST_F(peer_unbind, moving)
 {
 	bool ours = variant->at != variant->gone;
@@ -136,6 +150,7 @@ TEST_F(peer_unbind, moving)
 	ASSERT_EQ(0, hand_wait(&self->other));
 	EXPECT_EQ(-ENODEV, hand_wait(&self->mover));
 	check_pages(_metadata, variant->gone, variant->done);
+	EXPECT_EQ(0, all_for(variant->gone == PEER ? SOURCE : PEER, &self->b));
 	EXPECT_TAGS(self->b.ptr, NPAGES, self->b.ptr, 1, DM_CPU);
 
 	/* The one goes on, and so does the other when it is back. */
