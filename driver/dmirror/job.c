@@ -179,7 +179,8 @@ static size_t dmirror_job_touch_compare(struct dmirror_walk *w, void *mem, size_
 	w->priv += len;
 	if (!memcmp(a, b, len))
 		return len;
-	while (a[n] == b[n])
+	/* The CPU may write there all the time: they can be equal by now. */
+	while (n < len && READ_ONCE(a[n]) == b[n])
 		n++;
 	return n;
 }

@@ -223,7 +223,7 @@ static int dmirror_walk_window(struct dmirror_walk *w, unsigned long stop)
 		if (ret)
 			return ret;
 		touched = dmirror_walk_touch(w, leaf, stop);
-		if (w->addr == stop || w->ended)
+		if (w->addr >= stop || w->ended)
 			return 0;
 		if (w->flags & DMIRROR_WALK_RESIDENT)
 			return -EFAULT;

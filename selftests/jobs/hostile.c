@@ -4,6 +4,7 @@
  * else's.
  */
 #define _GNU_SOURCE
+#include <pthread.h>
 #include "jobs.h"
 #include "fused.h"
 
@@ -132,6 +133,57 @@ TEST_F(jobs, fuse_all_ways)
 	fused_let_go(&f);
 	EXPECT_EQ(0, munmap(mem, DM_PAGE + FUSED_SIZE));
 	fused_umount(&f);
+}
+
+#define FLIPPED	3999
+#define COMPARED 4000
+
+static void *flip(void *arg)
+{
+	volatile __u8 *page = arg;
+
+	/* Till the process ends it. */
+	while (page[DM_PAGE] != 1)
+		page[FLIPPED] ^= 1;
+	return NULL;
+}
+
+/*
+ * What is compared becomes equal while it is looked at. Behind it everything is
+ * equal, in memory and in what an earlier comparison has left.
+ */
+TEST_F(jobs, compare_while_written)
+{
+	long long end = sc_now_ms() + 1500;
+	unsigned long equal = 0, odd = 0;
+	struct dm_buf b;
+	pthread_t t;
+	res_t res;
+
+	ASSERT_EQ(0, dm_buf_anon(&b, 2, DM_BUF_SMALL));
+	ASSERT_EQ(0, dmd_advise(self->drm, b.ptr, b.size, HMM_DMIRROR_ADVISE_LOCATION,
+				HMM_DMIRROR_LOCATION_SYSTEM));
+	memset(b.ptr, 0, b.size);
+	memset(b.mirror, 0, b.size);
+	ASSERT_EQ(0, job_run1(self->drm, job_compare(b.ptr, b.mirror, DM_PAGE), &res));
+	EXPECT_EQ(DM_PAGE, res.value);
+	ASSERT_EQ(0, pthread_create(&t, NULL, flip, b.ptr));
+	while (sc_now_ms() < end) {
+		ASSERT_EQ(0, job_run1(self->drm, job_compare(b.ptr, b.mirror, COMPARED),
+				      &res));
+		ASSERT_EQ(0, res.status);
+		ASSERT_EQ(res.done, res.value);
+		equal += res.value == COMPARED;
+		odd += res.value == FLIPPED;
+		ASSERT_EQ(true, res.value == COMPARED || res.value == FLIPPED) {
+			TH_LOG("%llu of %d bytes are equal", res.value, COMPARED);
+		}
+	}
+	b.ptr[DM_PAGE] = 1;
+	ASSERT_EQ(0, pthread_join(t, NULL));
+	EXPECT_LT(0, equal);
+	EXPECT_LT(0, odd);
+	dm_buf_free(&b);
 }
 
 TEST_HARNESS_MAIN
