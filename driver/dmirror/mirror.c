@@ -78,8 +78,12 @@ static bool dmirror_leaf_invalidate(struct mmu_interval_notifier *notifier,
 	if (dmirror_sabotage(dev, DMIRROR_SABOTAGE_INVALIDATE))
 		return true;
 
-	if (!dmirror_leaf_lock_for(leaf, range))
+	trace_dmirror_invalidate_begin(dev->id, start, last + 1,
+				       mmu_notifier_range_blockable(range));
+	if (!dmirror_leaf_lock_for(leaf, range)) {
+		trace_dmirror_invalidate_end(dev->id, start, last + 1, -EAGAIN);
 		return false;
+	}
 
 	mmu_interval_set_seq(notifier, cur_seq);
 	n = dmirror_pt_clear(&leaf->pt, dmirror_leaf_index(start),
@@ -88,7 +92,7 @@ static bool dmirror_leaf_invalidate(struct mmu_interval_notifier *notifier,
 
 	dmirror_client_count(leaf->client, DMIRROR_STAT_INVALIDATIONS, 1);
 	dmirror_client_count(leaf->client, DMIRROR_STAT_INVALIDATED_PAGES, n);
-	trace_dmirror_invalidate(dev->id, start, last + 1, n);
+	trace_dmirror_invalidate_end(dev->id, start, last + 1, n);
 	return true;
 }
 

@@ -88,8 +88,13 @@ DEFINE_EVENT(dmirror_window, dmirror_fault_end,
 	TP_PROTO(unsigned int dev, unsigned long start, unsigned long end, int arg),
 	TP_ARGS(dev, start, end, arg));
 
-/* arg: entries cleared */
-DEFINE_EVENT(dmirror_window, dmirror_invalidate,
+/* arg: 1 if it may sleep; what lies between the two is the wait for the leaf */
+DEFINE_EVENT(dmirror_window, dmirror_invalidate_begin,
+	TP_PROTO(unsigned int dev, unsigned long start, unsigned long end, int arg),
+	TP_ARGS(dev, start, end, arg));
+
+/* arg: entries cleared, or -EAGAIN if that had to wait and may not */
+DEFINE_EVENT(dmirror_window, dmirror_invalidate_end,
 	TP_PROTO(unsigned int dev, unsigned long start, unsigned long end, int arg),
 	TP_ARGS(dev, start, end, arg));
 

@@ -25,7 +25,7 @@ struct sums {
 	__s64	evicted, evict_failed;	/* all of eviction */
 	__s64	peer;
 	__s64	faults;
-	__s64	cleared;		/* invalidate */
+	__s64	invalidations, cleared;
 };
 
 struct reader {
@@ -124,6 +124,9 @@ static void add_up(struct reader *r, const char *name, const char *line)
 		r->sums.peer += moved;
 	} else if (!strcmp(name, "dmirror_fault")) {
 		r->sums.faults++;
+	} else if (!strcmp(name, "dmirror_invalidate")) {
+		r->sums.invalidations++;
+		r->sums.cleared += field(line, "arg");
 	}
 }
 
@@ -137,11 +140,6 @@ static bool read_line(struct reader *r, char *line)
 	/* Tasks take turns with a job: those pair up otherwise, see jobs:seen. */
 	if (!strncmp(b.name, "dmirror_job_", 12))
 		return true;
-	if (!strcmp(b.name, "dmirror_invalidate")) {
-		if (field(rest, "dev") == r->index)
-			r->sums.cleared += field(rest, "arg");
-		return true;
-	}
 	if (ends_with(b.name, "_begin")) {
 		if (r->nr_begun == OPEN)
 			return false;
@@ -245,6 +243,7 @@ TEST_F(trace, pairs)
 	EXPECT_MOVED(&self->dm, "evict_failed_pages", r.sums.evict_failed);
 	EXPECT_MOVED(&self->dm, "peer_out_pages", r.sums.peer);
 	EXPECT_MOVED(&self->dm, "dev_faults", r.sums.faults);
+	EXPECT_MOVED(&self->dm, "invalidations", r.sums.invalidations);
 	EXPECT_MOVED(&self->dm, "invalidated_pages", r.sums.cleared);
 	EXPECT_EQ(NPAGES, r.sums.peer);
 	EXPECT_EQ(NPAGES + 8, r.sums.evicted);
