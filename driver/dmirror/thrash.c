@@ -22,19 +22,47 @@ static void dmirror_thrash_begin(struct dmirror_thrash_unit *u,
 	u->held = false;
 }
 
+static bool dmirror_thrash_unit_over(const struct dmirror_thrash *t,
+				     const struct dmirror_thrash_unit *u,
+				     unsigned long now)
+{
+	return dmirror_thrash_over(u->since, u->held ? t->hold : t->window, now);
+}
+
+/* Its place, begun anew if it is not known or its time is over; NULL if all are taken. */
+static struct dmirror_thrash_unit *dmirror_thrash_find(struct dmirror_thrash *t,
+						       unsigned long number,
+						       unsigned long now)
+{
+	struct dmirror_thrash_unit *set = t->unit[dmirror_thrash_set(number)];
+	struct dmirror_thrash_unit *u, *old = NULL;
+
+	for (u = set; u < set + DMIRROR_THRASH_WAYS; u++) {
+		bool over = dmirror_thrash_unit_over(t, u, now);
+
+		if (u->number == number) {
+			if (over)
+				dmirror_thrash_begin(u, number, now);
+			return u;
+		}
+		if (!over && (u->held || u->bounces))
+			continue;
+		if (!old || now - u->since > now - old->since)
+			old = u;
+	}
+	if (old)
+		dmirror_thrash_begin(old, number, now);
+	return old;
+}
+
 enum dmirror_verdict dmirror_thrash_ask(struct dmirror_thrash *t,
 					unsigned long number, u32 pages,
 					unsigned long now)
 {
-	struct dmirror_thrash_unit *u = &t->unit[number % DMIRROR_THRASH_UNITS];
+	struct dmirror_thrash_unit *u = dmirror_thrash_find(t, number, now);
 
-	if (dmirror_thrash_over(u->since, u->held ? t->hold : t->window, now))
-		dmirror_thrash_begin(u, number, now);
-	if (u->number != number) {
-		if (u->held || u->bounces)
-			return DMIRROR_VERDICT_MOVE;
-		dmirror_thrash_begin(u, number, now);
-	}
+	if (!u)
+		return DMIRROR_VERDICT_MOVE;
 	if (u->held)
 		return DMIRROR_VERDICT_HELD;
 

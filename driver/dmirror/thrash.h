@@ -6,8 +6,9 @@
  * been taken away in between: it bounces. A unit whose pages bounce too often is
  * put on hold for a while, during which the device is to use them where they are.
  *
- * The table forgets: two units with the same place in it share it, and the one
- * that bounces keeps it. The caller serialises everything. Times are in any unit
+ * The table forgets: each unit may be in one of a few places, which it shares with
+ * units from anywhere. Where all are taken, one that does not bounce makes room, the
+ * oldest first; those that bounce keep theirs. The caller serialises everything. Times are in any unit
  * that only goes up and may wrap.
  */
 #ifndef DMIRROR_THRASH_H
@@ -17,7 +18,10 @@
 
 #define DMIRROR_THRASH_SHIFT	16	/* 64 KiB */
 #define DMIRROR_THRASH_SIZE	BIT(DMIRROR_THRASH_SHIFT)
-#define DMIRROR_THRASH_UNITS	256U	/* 16 MiB, when they lie side by side */
+#define DMIRROR_THRASH_WAYS	8U
+#define DMIRROR_THRASH_SETS	BIT(DMIRROR_THRASH_SET_BITS)
+#define DMIRROR_THRASH_SET_BITS	5
+#define DMIRROR_THRASH_UNITS	(DMIRROR_THRASH_SETS * DMIRROR_THRASH_WAYS)	/* 16 MiB */
 
 /**
  * struct dmirror_thrash_unit - what is known of 64 KiB
@@ -40,14 +44,31 @@ struct dmirror_thrash_unit {
  * @limit: bounces allowed within @window
  * @window: how long bounces are counted
  * @hold: how long a hold takes
- * @unit: the units, by number modulo DMIRROR_THRASH_UNITS
+ * @unit: the units; those that share places lie together
  */
 struct dmirror_thrash {
 	unsigned int limit;
 	unsigned long window;
 	unsigned long hold;
-	struct dmirror_thrash_unit unit[DMIRROR_THRASH_UNITS];
+	struct dmirror_thrash_unit unit[DMIRROR_THRASH_SETS][DMIRROR_THRASH_WAYS];
 };
+
+/**
+ * dmirror_thrash_set() - which units share places
+ * @number: a unit
+ *
+ * Units side by side are spread evenly, and so are those a power of two apart.
+ *
+ * Return: index of its set.
+ */
+static inline unsigned int dmirror_thrash_set(unsigned long number)
+{
+	unsigned int set = 0;
+
+	for (; number; number >>= DMIRROR_THRASH_SET_BITS)
+		set ^= number;
+	return set % DMIRROR_THRASH_SETS;
+}
 
 /**
  * enum dmirror_verdict - may pages of a unit move?

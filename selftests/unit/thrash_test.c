@@ -66,22 +66,63 @@ static void one_of_many_pages(void)
 	CHECK_EQ(dmirror_thrash_ask(t, 7, 0x9, 1000), DMIRROR_VERDICT_HOLD);
 }
 
-/* Who bounces keeps its place; others move unseen until its time is over. */
-static void shared_place(void)
+/* Units of one set: as many as have places are bounded, each by itself. */
+static void units_of_a_set(void)
+{
+	struct dmirror_thrash *t = table(1);
+	unsigned long unit[DMIRROR_THRASH_WAYS + 1], n = 1;
+	unsigned int i, round;
+
+	unit[0] = 7;
+	for (i = 1; i < ARRAY_SIZE(unit); n++) {
+		if (n != 7 && dmirror_thrash_set(n) == dmirror_thrash_set(7))
+			unit[i++] = n;
+	}
+	for (round = 0; round < 2; round++)
+		for (i = 0; i < DMIRROR_THRASH_WAYS; i++)
+			CHECK_EQ(dmirror_thrash_ask(t, unit[i], 1, 1000 + round),
+				 DMIRROR_VERDICT_MOVE);
+	/* All bounce: there is no room for one more, and it moves unseen. */
+	for (round = 0; round < 5; round++)
+		CHECK_EQ(dmirror_thrash_ask(t, unit[i], 1, 1002), DMIRROR_VERDICT_MOVE);
+	for (i = 0; i < DMIRROR_THRASH_WAYS; i++)
+		CHECK_EQ(dmirror_thrash_ask(t, unit[i], 1, 1003), DMIRROR_VERDICT_HOLD);
+	CHECK_EQ(dmirror_thrash_ask(t, unit[i], 1, 1004), DMIRROR_VERDICT_MOVE);
+	/* Until the time of one of them is over. */
+	for (round = 0; round < 2; round++)
+		CHECK_EQ(dmirror_thrash_ask(t, unit[i], 1, 1003 + HOLD), DMIRROR_VERDICT_MOVE);
+	CHECK_EQ(dmirror_thrash_ask(t, unit[i], 1, 1003 + HOLD), DMIRROR_VERDICT_HOLD);
+}
+
+/* Two that used to share a place: a page here, a page 16 MiB from there. */
+static void far_apart(void)
 {
 	const unsigned long other = 7 + DMIRROR_THRASH_UNITS;
-	struct dmirror_thrash *t = table(1);
+	struct dmirror_thrash *t = table(LIMIT);
+	unsigned int i;
 
-	dmirror_thrash_ask(t, 7, 1, 1000);
-	dmirror_thrash_ask(t, 7, 1, 1000);
-	CHECK_EQ(dmirror_thrash_ask(t, other, 1, 1001), DMIRROR_VERDICT_MOVE);
-	CHECK_EQ(dmirror_thrash_ask(t, 7, 1, 1002), DMIRROR_VERDICT_HOLD);
-	CHECK_EQ(dmirror_thrash_ask(t, other, 1, 1003), DMIRROR_VERDICT_MOVE);
-	CHECK_EQ(dmirror_thrash_ask(t, other, 1, 1003), DMIRROR_VERDICT_MOVE);
-	CHECK_EQ(dmirror_thrash_ask(t, 7, 1, 1004), DMIRROR_VERDICT_HELD);
-	dmirror_thrash_ask(t, other, 1, 1002 + HOLD);
-	dmirror_thrash_ask(t, other, 1, 1002 + HOLD);
-	CHECK_EQ(dmirror_thrash_ask(t, other, 1, 1002 + HOLD), DMIRROR_VERDICT_HOLD);
+	for (i = 0; i <= LIMIT; i++) {
+		CHECK_EQ(dmirror_thrash_ask(t, 7, 1, 1000), DMIRROR_VERDICT_MOVE);
+		CHECK_EQ(dmirror_thrash_ask(t, other, 1, 1000), DMIRROR_VERDICT_MOVE);
+	}
+	CHECK_EQ(dmirror_thrash_ask(t, 7, 1, 1000), DMIRROR_VERDICT_HOLD);
+	CHECK_EQ(dmirror_thrash_ask(t, other, 1, 1000), DMIRROR_VERDICT_HOLD);
+}
+
+/* A sweep over much that moves once leaves those alone that bounce. */
+static void beside_a_sweep(void)
+{
+	struct dmirror_thrash *t = table(LIMIT);
+	unsigned long n = 1000;
+	unsigned int i, k;
+
+	for (i = 0; i <= LIMIT; i++) {
+		CHECK_EQ(dmirror_thrash_ask(t, 7, 1, 1000), DMIRROR_VERDICT_MOVE);
+		/* At first it is as good as any other, so not too many of them. */
+		for (k = 0; k < (i ? 4000 : 32); k++)
+			CHECK_EQ(dmirror_thrash_ask(t, n++, 1, 1000), DMIRROR_VERDICT_MOVE);
+	}
+	CHECK_EQ(dmirror_thrash_ask(t, 7, 1, 1000), DMIRROR_VERDICT_HOLD);
 }
 
 /* One page, asked for at random times: the log says what the answer must be. */
@@ -137,7 +178,9 @@ const struct unit_test thrash_tests[] = {
 	{ "hold_and_release", hold_and_release },
 	{ "moving_once_is_fine", moving_once_is_fine },
 	{ "one_of_many_pages", one_of_many_pages },
-	{ "shared_place", shared_place },
+	{ "units_of_a_set", units_of_a_set },
+	{ "far_apart", far_apart },
+	{ "beside_a_sweep", beside_a_sweep },
 	{ "random_one_page", random_one_page },
 	{ "random_many_units", random_many_units },
 	{ NULL, NULL },
