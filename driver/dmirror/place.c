@@ -159,7 +159,6 @@ static u32 dmirror_place_unit(const struct dmirror_place *p, unsigned int unit)
 /* Take out what moves back and forth. */
 static void dmirror_place_calm(struct dmirror_place *p)
 {
-	struct dmirror_stats *stats = &p->client->dev->stats;
 	unsigned int unit;
 
 	for (unit = ALIGN_DOWN(p->first, DMIRROR_UNIT_PAGES); unit < p->end;
@@ -174,9 +173,9 @@ static void dmirror_place_calm(struct dmirror_place *p)
 		if (verdict == DMIRROR_VERDICT_MOVE)
 			continue;
 		if (verdict == DMIRROR_VERDICT_HOLD)
-			dmirror_stat_add(stats, DMIRROR_STAT_THRASH_HOLDS, 1);
-		dmirror_stat_add(stats, DMIRROR_STAT_THRASH_HELD_PAGES,
-				 hweight32(pages));
+			dmirror_client_count(p->client, DMIRROR_STAT_THRASH_HOLDS, 1);
+		dmirror_client_count(p->client, DMIRROR_STAT_THRASH_HELD_PAGES,
+				     hweight32(pages));
 		bitmap_clear(p->pages, unit, DMIRROR_UNIT_PAGES);
 	}
 }

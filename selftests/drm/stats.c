@@ -33,8 +33,16 @@ static const struct { unsigned int nr; const char *name; } numbers[] = {
 	{ 36, "evicted_pages" }, { 37, "evict_failed_pages" },
 	{ 38, "exclusive_taken_pages" }, { 39, "read_pages" },
 	{ 40, "write_pages" }, { 41, "leaves_pruned" },
-	{ 42, "invalidations_nonblock" },
+	{ 42, "invalidations_nonblock" }, { 43, "jobs_ok" },
+	{ 44, "jobs_failed" }, { 45, "jobs_canceled" },
+	{ 46, "jobs_timed_out" }, { 47, "job_bytes" },
+	{ 48, "queue_resets" }, { 49, "dev_fault_moved_pages" },
+	{ 50, "thrash_holds" }, { 51, "thrash_held_pages" },
+	{ 52, "evicted_ahead_pages" }, { 53, "peer_out_pages" },
+	{ 54, "peer_in_pages" },
 };
+
+_Static_assert(ARRAY_SIZE(numbers) == NR, "a counter is not written down");
 
 DMD_FIXTURE(stats);
 
