@@ -14,6 +14,7 @@
  * Takes no locks.
  */
 #include <linux/module.h>
+#include <linux/poll.h>
 
 #include <drm/drm_drv.h>
 #include <drm/drm_file.h>
@@ -68,13 +69,29 @@ static void dmirror_drm_postclose(struct drm_device *drm, struct drm_file *file)
 }
 
 /* A file serves the process that opened it, whoever holds it now. */
-static bool dmirror_drm_serves(struct file *filp, unsigned int cmd)
+static bool dmirror_drm_mine(struct file *filp)
 {
 	const struct drm_file *file = filp->private_data;
-	unsigned int nr = DRM_IOCTL_NR(cmd);
 
-	return nr < DRM_COMMAND_BASE || nr >= DRM_COMMAND_END ||
-	       dmirror_drm_client(file)->mm == current->mm;
+	return dmirror_drm_client(file)->mm == current->mm;
+}
+
+/* What the core has below our commands only tells what node it is. */
+static bool dmirror_drm_serves(struct file *filp, unsigned int cmd)
+{
+	return DRM_IOCTL_NR(cmd) < DRM_COMMAND_BASE || dmirror_drm_mine(filp);
+}
+
+/* An event that somebody else takes is lost to whom it is for. */
+static ssize_t dmirror_drm_read(struct file *filp, char __user *buf, size_t len,
+				loff_t *pos)
+{
+	return dmirror_drm_mine(filp) ? drm_read(filp, buf, len, pos) : -EPERM;
+}
+
+static __poll_t dmirror_drm_poll(struct file *filp, struct poll_table_struct *wait)
+{
+	return dmirror_drm_mine(filp) ? drm_poll(filp, wait) : EPOLLERR;
 }
 
 static long dmirror_drm_ioctl(struct file *filp, unsigned int cmd,
@@ -143,8 +160,8 @@ static const struct file_operations dmirror_drm_fops = {
 	.release = drm_release,
 	.unlocked_ioctl = dmirror_drm_ioctl,
 	.compat_ioctl = dmirror_drm_compat_ioctl,
-	.poll = drm_poll,
-	.read = drm_read,
+	.poll = dmirror_drm_poll,
+	.read = dmirror_drm_read,
 	.llseek = noop_llseek,
 	.show_fdinfo = dmirror_drm_fdinfo_fop,
 	COMPAT_DRM_FOP_FLAGS

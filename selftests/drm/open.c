@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <libgen.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <sys/ioctl.h>
@@ -123,9 +124,20 @@ TEST_F(open, primary)
 
 TEST_F(open, inherited)
 {
-	pid_t pid = fork();
+	struct drm_hmm_dmirror_event e;
+	struct drm_hmm_dmirror_job job = { .op = HMM_DMIRROR_JOB_NOP };
+	struct drm_hmm_dmirror_submit s = {
+		.jobs = (uintptr_t)&job, .nr_jobs = 1, .user_data = 4711,
+		.flags = HMM_DMIRROR_SUBMIT_EVENT,
+	};
+	struct pollfd p = { .fd = self->drm, .events = POLLIN };
 	__u64 value = 0;
+	__u32 handle;
+	pid_t pid;
 
+	ASSERT_EQ(0, dmd_ioctl(self->drm, DRM_IOCTL_HMM_DMIRROR_SUBMIT, &s));
+	ASSERT_EQ(1, poll(&p, 1, sc_slow(8000)));
+	pid = fork();
 	ASSERT_GE(pid, 0);
 	if (!pid) {
 		if (param_of(self->drm) != -EPERM)
@@ -138,11 +150,20 @@ TEST_F(open, inherited)
 		if (dmd_evict(self->drm, HMM_DMIRROR_EVICT_ALL, NULL, 0, NULL) !=
 		    -EPERM)
 			_exit(4);
+		/* Nor what is for others, and what the core does with fences. */
+		if (poll(&p, 1, 0) != 1 || p.revents != POLLERR)
+			_exit(5);
+		if (read(self->drm, &e, sizeof(e)) != -1 || errno != EPERM)
+			_exit(6);
+		if (drmSyncobjCreate(self->drm, 0, &handle) != -EPERM)
+			_exit(7);
 		/* Its own file serves it all right. */
 		_exit(use_node(self->node));
 	}
 	EXPECT_EQ(0, sc_reap(pid));
 	EXPECT_EQ(0, param_of(self->drm));
+	ASSERT_EQ(0, dmd_event(self->drm, &e, 0));
+	EXPECT_EQ(4711, e.user_data);
 }
 
 static void *param_thread(void *fd)
