@@ -3,6 +3,7 @@
  * INJECT, with the driver loaded so that it may: root's own, and what it arms
  * happens and is counted.
  */
+#include <stdlib.h>
 #include <string.h>
 #include "dm_drm_harness.h"
 #include "dm_inject.h"
@@ -117,6 +118,18 @@ TEST_F(inject, bad_input)
 	memset(&arg, 'x', sizeof(arg.point));
 	arg.flags = 0;
 	EXPECT_EQ(-EINVAL, dmd_inject(self->drm, &arg));
+}
+
+/* The program of the documentation, where it can do what it says. */
+TEST_F(inject, example)
+{
+	if (self->dm.index)
+		SKIP(return, "it takes the first device");
+	ASSERT_EQ(0, dm_inject_arm(self->dm.index, "alloc_in_small", "nth=7 fail"));
+	/* It has something to say only where it can do nothing. */
+	EXPECT_EQ(0, system("test -z \"$(./example_inject)\""));
+	/* Set by it, and cleared. */
+	EXPECT_EQ(0, dm_inject_get(self->dm.index, "alloc_in_small", "nth"));
 }
 
 DM_INJECT_MAIN(1, "")
