@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * What the tests of jobs have in common: jobs as expressions, submissions with
- * everything, a bitwise CRC32C, and waiting for what the device writes.
+ * everything, and waiting for what the device writes.
  */
 #ifndef SELFTESTS_JOBS_JOBS_H
 #define SELFTESTS_JOBS_JOBS_H
 
 #include <time.h>
+#include "dm_crc.h"
 #include "dm_drm_harness.h"
 #include "modctl.h"
 #include "scene.h"
@@ -117,20 +118,6 @@ static inline int job_resident(int fd, submit_t *s, const job_t *jobs, __u32 nr,
 	s->queue = RESIDENT;
 	s->flags |= HMM_DMIRROR_SUBMIT_RESIDENT;
 	return job_submit(fd, s);
-}
-
-/* One bit at a time, as in the books; what begins is not inverted. */
-static inline __u32 crc32c(__u32 crc, const void *mem, size_t len)
-{
-	const __u8 *p = mem;
-	int bit;
-
-	while (len--) {
-		crc ^= *p++;
-		for (bit = 0; bit < 8; bit++)
-			crc = crc >> 1 ^ (crc & 1 ? 0x82f63b78 : 0);
-	}
-	return crc;
 }
 
 /* xorshift: never 0 */

@@ -9,7 +9,7 @@
 #include "dm_handler.h"
 #include "pressure.h"
 
-#define NPAGES	512UL
+#define NPAGES	160UL
 #define ROOM	(NPAGES * DM_PAGE / 2)
 
 PR_FIXTURE(handler, PR_ZRAM);

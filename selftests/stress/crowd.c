@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 #include <kselftest.h>
+#include "dm_crc.h"
 #include "dm_drm.h"
 #include "dmirror.h"
 
@@ -170,30 +171,6 @@ static int compare(struct crowd_member *m)
 	return 0;
 }
 
-static __u32 crc_table[256];
-
-static void crc_init(void)
-{
-	unsigned int i, bit;
-
-	for (i = 0; i < 256; i++) {
-		crc_table[i] = i;
-		for (bit = 0; bit < 8; bit++)
-			crc_table[i] = crc_table[i] >> 1 ^
-				       (crc_table[i] & 1 ? 0x82f63b78 : 0);
-	}
-}
-
-static __u32 crc_of(__u64 value)
-{
-	__u32 crc = ~0U;
-	unsigned long i;
-
-	for (i = 0; i < CHUNK; i++)
-		crc = crc >> 8 ^ crc_table[(crc ^ value >> (i % 8 * 8)) & 0xff];
-	return crc;
-}
-
 static int checksum(struct crowd_member *m)
 {
 	unsigned long c = draw(m) % m->chunks;
@@ -205,8 +182,8 @@ static int checksum(struct crowd_member *m)
 
 	if (run(m, &job, 1, &res))
 		return 1;
-	if (res.value != crc_of(m->value[c]))
-		return wrong(m, "a checksum", c, res.value, crc_of(m->value[c]));
+	if (res.value != crc32c_words(m->value[c], CHUNK))
+		return wrong(m, "a checksum", c, res.value, crc32c_words(m->value[c], CHUNK));
 	m->count->checks++;
 	return 0;
 }
@@ -361,7 +338,6 @@ static int member(struct crowd *crowd, unsigned int id)
 	bad = member_init(&m);
 	if (bad)
 		fprintf(stderr, "crowd: FAILED: process %u cannot start\n", id);
-	crc_init();
 	while (!bad && now() < end)
 		bad = step(&m);
 	for (c = 0; c < m.chunks && !bad; c++)
@@ -436,12 +412,12 @@ static int reap(const struct crowd *crowd)
 /* A page that was just being evicted when its process ended goes a moment later. */
 static int judge_device(int device)
 {
-	char why[DM_MSG] = "";
+	char why[DM_MSG] = "no counters";
 	struct dm_stats s;
 	int tries;
 
 	for (tries = 0; tries < 100; tries++) {
-		if (dm_stats_read(device, &s) || !dm_stats_idle(&s, why))
+		if (!dm_stats_read(device, &s) && !dm_stats_idle(&s, why))
 			return 0;
 		usleep(100000);
 	}

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <time.h>
 #include <dmirror.h>
+#include <dm_crc.h>
 #include <dm_drm.h>
 
 #define OVERSIZE	4	/* times the device's memory */
@@ -64,8 +65,8 @@ static void fill(struct render *r, size_t size, unsigned int gen)
 	}
 }
 
-/* What the device read must be what the CPU knows: the same filling, once more. */
-static void checksum(struct render *r, size_t size)
+/* What the device reads must be what it was told to write. */
+static void checksum(struct render *r, size_t size, unsigned int gen)
 {
 	unsigned long i;
 
@@ -77,7 +78,8 @@ static void checksum(struct render *r, size_t size)
 		struct drm_hmm_dmirror_result res;
 		int ret = dmd_run(r->fd, &job, &res);
 
-		if (ret || res.done != CHUNK)
+		if (ret || res.done != CHUNK ||
+		    res.value != crc32c_words(value_of(i, gen), CHUNK))
 			fail(r, "checksum", ret);
 	}
 }
@@ -122,7 +124,7 @@ static void whole(struct render *r, const char *what, unsigned int gen)
 	begin(r);
 	start = now();
 	fill(r, r->buf.size, gen);
-	checksum(r, r->buf.size);
+	checksum(r, r->buf.size, gen);
 	report(r, what, now() - start);
 	compare(r, r->buf.size, gen);
 }
@@ -138,7 +140,7 @@ static void hot(struct render *r, const char *what, unsigned int gen)
 	start = now();
 	for (i = 0; i < HOT_PASSES; i++) {
 		fill(r, size, gen + i);
-		checksum(r, size);
+		checksum(r, size, gen + i);
 	}
 	report(r, what, now() - start);
 	compare(r, size, gen + i - 1);
