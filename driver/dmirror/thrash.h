@@ -8,8 +8,8 @@
  *
  * The table forgets: each unit may be in one of a few places, which it shares with
  * units from anywhere. Where all are taken, one that does not bounce makes room, the
- * oldest first; those that bounce keep theirs. The caller serialises everything. Times are in any unit
- * that only goes up and may wrap.
+ * oldest first; those that bounce keep theirs. The caller serialises everything.
+ * Times are in any unit that only goes up and may wrap.
  */
 #ifndef DMIRROR_THRASH_H
 #define DMIRROR_THRASH_H

@@ -417,7 +417,9 @@ static int judge_device(int device)
 	int tries;
 
 	for (tries = 0; tries < 100; tries++) {
-		if (!dm_stats_read(device, &s) && !dm_stats_idle(&s, why))
+		if (dm_stats_read(device, &s))
+			break;
+		if (!dm_stats_idle(&s, why))
 			return 0;
 		usleep(100000);
 	}
