@@ -70,11 +70,15 @@ sub load {
 	return @patterns;
 }
 
+# A shell pattern: *, ?, [abc] and [!abc].
 sub glob_to_re {
 	my ($glob) = @_;
-	my $re = join '', map { $_ eq '*' ? '.*' : $_ eq '?' ? '.' : quotemeta }
-		split //, $glob;
+	my $re = '';
 
+	while ($glob =~ /\G(?:(\*)|(\?)|\[(!?)([\w-]+)\]|(.))/g) {
+		$re .= defined $1 ? '.*' : defined $2 ? '.' :
+		       defined $4 ? ($3 ne '' ? "[^$4]" : "[$4]") : quotemeta $5;
+	}
 	return qr/^$re$/;
 }
 

@@ -51,7 +51,7 @@ nothing_else()
 }
 
 ktap_print_header
-ktap_set_plan 26
+ktap_set_plan 27
 
 ktap_test_result green_when_good green
 ktap_test_result missing_module no_module
@@ -87,6 +87,18 @@ expect_red no_program bait:bait_gone.sh:exit ''
 expect_red no_program_output bait:bait_gone.sh:ktap 'no plan'
 expect_red left_process bait:bait_daemon.sh:process 'left 1'
 ktap_test_result nothing_else nothing_else 19
+
+# What is required where there are devices is so when they have gone with the modules.
+# shellcheck disable=SC2034 # read by nest()
+REQUIRE='bait:baits:bait.[!p]* if private'
+if grep -q '^CONFIG_DEVICE_PRIVATE=y' "/boot/config-$(uname -r)"; then
+	BAIT='-t pass' nest baits
+	nested
+	status=$?
+	expect_red required_of_devices 'bait:baits:bait.[!p]*' 'required, but did not run'
+else
+	ktap_test_skip 'required_of_devices # SKIP no device with private memory'
+fi
 
 # What does not end by itself: polite requests reach the first program but not
 # the test it waits for, and the second does not listen.
