@@ -6,6 +6,7 @@
  *   blocks	the device memory: one line per 2 MiB block that is not free
  *   inject, sabotage	see inject.c
  *   queues	queues of jobs that were used: one line each
+ *   plug, unplug	see hotplug.c; in the top directory only
  *
  * Locks: vram->lock, to read levels that belong together at one moment.
  */

@@ -91,7 +91,9 @@ static ssize_t dmirror_drm_read(struct file *filp, char __user *buf, size_t len,
 
 static __poll_t dmirror_drm_poll(struct file *filp, struct poll_table_struct *wait)
 {
-	return dmirror_drm_mine(filp) ? drm_poll(filp, wait) : EPOLLERR;
+	/* Asynchronous I/O asks on behalf of the opener, and is told no more than that. */
+	return dmirror_drm_mine(filp) || current->flags & PF_KTHREAD ?
+	       drm_poll(filp, wait) : EPOLLERR;
 }
 
 static long dmirror_drm_ioctl(struct file *filp, unsigned int cmd,

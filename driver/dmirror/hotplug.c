@@ -25,12 +25,12 @@ static DEFINE_MUTEX(dmirror_pdevs_lock);
 static struct platform_device *dmirror_pdevs[DMIRROR_MAX_DEVICES];
 /* Bit n: there may be a device n. Set once, before the files that ask for it. */
 static unsigned long dmirror_hotplug_ids;
-/* Also written by a binding through sysfs, which does not concern any device here. */
-static int dmirror_probe_ret;
+/* Written under the lock of the device. */
+static int dmirror_probe_ret[DMIRROR_MAX_DEVICES];
 
-void dmirror_hotplug_probed(int ret)
+void dmirror_hotplug_probed(unsigned int id, int ret)
 {
-	WRITE_ONCE(dmirror_probe_ret, ret);
+	WRITE_ONCE(dmirror_probe_ret[id], ret);
 }
 
 static void dmirror_hotplug_remove_locked(unsigned int id)
@@ -52,12 +52,12 @@ static int dmirror_hotplug_add_locked(unsigned int id)
 	if (dmirror_pdevs[id])
 		return -EEXIST;
 	snprintf(name, sizeof(name), DMIRROR_NAME ".%u", id);
-	dmirror_hotplug_probed(-ENODEV);
+	dmirror_hotplug_probed(id, -ENODEV);
 	pdev = platform_device_register_simple(name, PLATFORM_DEVID_NONE, NULL, 0);
 	if (IS_ERR(pdev))
 		return PTR_ERR(pdev);
 	dmirror_pdevs[id] = pdev;
-	ret = READ_ONCE(dmirror_probe_ret);
+	ret = READ_ONCE(dmirror_probe_ret[id]);
 	if (ret)
 		dmirror_hotplug_remove_locked(id);
 	return ret;
@@ -67,7 +67,8 @@ int dmirror_hotplug_add(unsigned int id)
 {
 	int ret;
 
-	mutex_lock(&dmirror_pdevs_lock);
+	if (mutex_lock_interruptible(&dmirror_pdevs_lock))
+		return -EINTR;
 	ret = dmirror_hotplug_add_locked(id);
 	mutex_unlock(&dmirror_pdevs_lock);
 	return ret;
@@ -77,7 +78,9 @@ static int dmirror_hotplug_remove(unsigned int id)
 {
 	int ret = -ENODEV;
 
-	mutex_lock(&dmirror_pdevs_lock);
+	/* One that goes may wait for pages that somebody holds on to. */
+	if (mutex_lock_interruptible(&dmirror_pdevs_lock))
+		return -EINTR;
 	if (dmirror_pdevs[id]) {
 		dmirror_hotplug_remove_locked(id);
 		ret = 0;
@@ -90,8 +93,10 @@ void dmirror_hotplug_remove_all(void)
 {
 	unsigned int id = DMIRROR_MAX_DEVICES;
 
+	mutex_lock(&dmirror_pdevs_lock);
 	while (id--)
-		dmirror_hotplug_remove(id);
+		dmirror_hotplug_remove_locked(id);
+	mutex_unlock(&dmirror_pdevs_lock);
 }
 
 /* The number of a device, from user space. */

@@ -9,20 +9,23 @@
 struct dentry;
 
 /**
- * dmirror_hotplug_probed() - what became of the device that is being added
+ * dmirror_hotplug_probed() - what became of a device
+ * @id: its number, below DMIRROR_MAX_DEVICES
  * @ret: what probe returns
  *
  * The driver core keeps a failure of probe to itself; who adds a device wants it.
+ *
+ * Context: probe, under the lock of the device.
  */
-void dmirror_hotplug_probed(int ret);
+void dmirror_hotplug_probed(unsigned int id, int ret);
 
 /**
  * dmirror_hotplug_add() - add a device, and have the driver bind to it
  * @id: its number, below DMIRROR_MAX_DEVICES
  *
  * Context: process context; takes the lock of the devices.
- * Return: 0, -EEXIST if it is there, or an error of registering or of probe; there
- * is no such device then.
+ * Return: 0, -EEXIST if it is there, -EINTR on a signal, or an error of registering or
+ * of probe; there is no such device then.
  */
 int dmirror_hotplug_add(unsigned int id);
 

@@ -144,16 +144,12 @@ static int dmirror_probe_memory(struct dmirror_device *dev)
 				 dmirror_spm_addr(dev->id), &dmirror_devmem_ops);
 }
 
-static int dmirror_probe_device(struct platform_device *pdev)
+static int dmirror_probe_device(struct platform_device *pdev, unsigned int id)
 {
-	const struct platform_device_id *match = platform_get_device_id(pdev);
 	struct dmirror_device *dev;
 	int ret;
 
-	/* driver_override can bring us anybody's device. */
-	if (!match)
-		return -ENODEV;
-	dev = dmirror_device_create(&pdev->dev, match->driver_data);
+	dev = dmirror_device_create(&pdev->dev, id);
 	if (!dev)
 		return -ENOMEM;
 
@@ -186,30 +182,6 @@ out_put:
 	return ret;
 }
 
-static int dmirror_probe(struct platform_device *pdev)
-{
-	int ret = dmirror_probe_device(pdev);
-
-	dmirror_hotplug_probed(ret);
-	return ret;
-}
-
-static void dmirror_remove(struct platform_device *pdev)
-{
-	struct dmirror_device *dev = platform_get_drvdata(pdev);
-
-	dmirror_drm_del(dev);
-	dmirror_chardev_del(dev);
-	dmirror_device_withdraw(dev);
-	dmirror_debugfs_del(dev);
-	dmirror_vram_kill(&dev->vram);
-	dmirror_engines_kill(dev);
-	dmirror_vram_fini(dev);
-	dmirror_device_put(dev);
-}
-
-COMPAT_PLATFORM_REMOVE(dmirror_remove);
-
 /*
  * libdrm tells platform devices apart by their modalias alone, so each needs a
  * name of its own.
@@ -229,6 +201,39 @@ static const struct platform_device_id dmirror_ids[] = {
 };
 
 static_assert(ARRAY_SIZE(dmirror_ids) == DMIRROR_MAX_DEVICES + 1);
+
+static int dmirror_probe(struct platform_device *pdev)
+{
+	const struct platform_device_id *match = platform_get_device_id(pdev);
+	unsigned int id;
+	int ret;
+
+	/* driver_override can bring us anybody's device, with an entry of theirs. */
+	for (id = 0; id < DMIRROR_MAX_DEVICES; id++)
+		if (match == &dmirror_ids[id])
+			break;
+	if (id == DMIRROR_MAX_DEVICES)
+		return -ENODEV;
+	ret = dmirror_probe_device(pdev, id);
+	dmirror_hotplug_probed(id, ret);
+	return ret;
+}
+
+static void dmirror_remove(struct platform_device *pdev)
+{
+	struct dmirror_device *dev = platform_get_drvdata(pdev);
+
+	dmirror_drm_del(dev);
+	dmirror_chardev_del(dev);
+	dmirror_device_withdraw(dev);
+	dmirror_debugfs_del(dev);
+	dmirror_vram_kill(&dev->vram);
+	dmirror_engines_kill(dev);
+	dmirror_vram_fini(dev);
+	dmirror_device_put(dev);
+}
+
+COMPAT_PLATFORM_REMOVE(dmirror_remove);
 
 static struct platform_driver dmirror_driver = {
 	.probe = dmirror_probe,
