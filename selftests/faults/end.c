@@ -170,13 +170,14 @@ TEST_F(end, file_closed)
 TEST_F(end, device_unbound)
 {
 	bool write = variant->s.fn == do_dev_write;
+	char how[64];
 	int ret;
 
 	ASSERT_EQ(0, hand_init(&self->hand, DM_PRIVATE0, &self->b));
 	ASSERT_EQ(0, hand_init(&self->other, DM_PRIVATE0, &self->b));
 	self->hand.gen = 2;
-	ASSERT_EQ(0, dm_inject_arm(DM_PRIVATE0, self->window,
-				   "nth=1 delay_us=600000"));
+	snprintf(how, sizeof(how), "nth=1 delay_us=%ld", 1000 * sc_slow(600));
+	ASSERT_EQ(0, dm_inject_arm(DM_PRIVATE0, self->window, how));
 	hand_start(&self->hand, variant->s.fn);
 	WAIT_OPEN();
 	hand_start(&self->other, do_unbind);

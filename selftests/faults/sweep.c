@@ -95,7 +95,7 @@ static int sweep_point(struct fi *f, const char *point, long *runs, long *failed
 	return -ELOOP;
 }
 
-TEST_F_TIMEOUT(sweep, nth, dm_timeout(60))
+TEST_F_TIMEOUT(sweep, nth, dm_timeout(60) * sc_longer())
 {
 	int i, ret;
 
@@ -113,7 +113,7 @@ TEST_F_TIMEOUT(sweep, nth, dm_timeout(60))
 }
 
 /* All of them fail. A CPU fault cannot say so: it is tried until it works. */
-TEST_F_TIMEOUT(sweep, every, dm_timeout(60))
+TEST_F_TIMEOUT(sweep, every, dm_timeout(60) * sc_longer())
 {
 	long hits, acted;
 	int i, k, err;
@@ -185,7 +185,7 @@ static bool large_folios(void)
 }
 
 /* The points are all passed by something, so that the sweep means something. */
-TEST_F_TIMEOUT(reach, every_point, dm_timeout(60))
+TEST_F_TIMEOUT(reach, every_point, dm_timeout(60) * sc_longer())
 {
 	int i;
 

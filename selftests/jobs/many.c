@@ -74,7 +74,7 @@ static int proc(int index, unsigned int number)
 	return bad;
 }
 
-TEST_F_TIMEOUT(jobs, processes, dm_timeout(75))
+TEST_F_TIMEOUT(jobs, processes, dm_timeout(75) * sc_longer())
 {
 	pid_t pid[PROCS];
 	unsigned int i;

@@ -34,11 +34,11 @@ step()
 		"$name" "$p" "$f" "$s" $((SECONDS - begin)))")
 }
 
-# The table, and all results counted; the status is not 0 if any failed.
+# The table, and all results counted; the status is not 0 if any failed, or none passed.
 steps_end()
 {
 	printf '\n=== %d s\n' $((SECONDS - steps_started))
 	printf '%s\n' "${steps_rows[@]}"
 	echo "$steps_passed passed, $steps_failed failed, $steps_skipped skipped"
-	[ "$steps_failed" -eq 0 ]
+	[ "$steps_failed" -eq 0 ] && [ "$steps_passed" -gt 0 ]
 }
