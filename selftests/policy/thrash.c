@@ -52,6 +52,7 @@ static int take_turns(int drm, __u64 *page, int turns)
 
 TEST_F(thrash, bounded)
 {
+	__u64 mine[HMM_DMIRROR_NR_STATS];
 	double start, ms;
 	struct dm_buf b;
 
@@ -65,6 +66,12 @@ TEST_F(thrash, bounded)
 	EXPECT_GE(moved(&self->dm), MOVES);
 	EXPECT_MOVED_MIN(&self->dm, "thrash_holds", 1);
 	EXPECT_MOVED_MIN(&self->dm, "thrash_held_pages", 1);
+	/* By this file, and nobody else. */
+	ASSERT_EQ(0, dmd_stats(self->drm, HMM_DMIRROR_STATS_FILE, mine,
+			       HMM_DMIRROR_NR_STATS));
+	EXPECT_MOVED(&self->dm, "thrash_holds", mine[HMM_DMIRROR_STAT_THRASH_HOLDS]);
+	EXPECT_MOVED(&self->dm, "thrash_held_pages",
+		     mine[HMM_DMIRROR_STAT_THRASH_HELD_PAGES]);
 	/* Held means used where it is. */
 	EXPECT_TAGS(PAGE_AT(b, 1), 63, PAGE_AT(b, 1), 1, DM_CPU);
 	dm_buf_free(&b);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Pages on their way from one device to another all the time, and one of the two is
- * taken away: that ends in bounded time and no byte is lost wherever the page was.
- * What happens in each window of a move is in faults/peer_unbind.c. Owns its buffer
- * and threads; no locks.
+ * Pages on their way from one device to another, and one of the two is taken
+ * away: that ends in bounded time, the move is told, no byte is lost wherever
+ * the page was, and the device that is left works. Owns its buffer and threads;
+ * no locks.
  */
 #define _GNU_SOURCE
 #include <pthread.h>
@@ -11,11 +11,71 @@
 #include <sys/mman.h>
 
 #include "dm_drm.h"
+#include "dm_inject.h"
 #include "teardown.h"
 
 #define NPAGES	64UL
-/* An unbinding, with all it has to do. */
+/* How long the window stays open for who does not close it. */
+#define WINDOW	"nth=1 delay_us=1000000"
+/* An unbinding that waits for the window and all else it has to do. */
 #define SOON_MS	(1000LL * dm_timeout(5))
+
+FIXTURE(td_peer) {
+	struct td td;
+	struct dm_buf b;
+	int drm[2];
+};
+
+/* Device 0 is where pages come from, device 1 where they go. */
+FIXTURE_VARIANT(td_peer) { const char *window; int victim; };
+
+#define GOES(point)							\
+	FIXTURE_VARIANT_ADD(td_peer, point##_source_goes) { #point, 0 };	\
+	FIXTURE_VARIANT_ADD(td_peer, point##_destination_goes) { #point, 1 }
+
+GOES(collect);
+GOES(copy);
+GOES(commit);
+GOES(finalize);
+
+FIXTURE_SETUP(td_peer)
+{
+	int i;
+
+	self->drm[0] = -1;
+	self->drm[1] = -1;
+	DM_INJECT_SETUP();
+	TD_SETUP(&self->td);
+	if (access("/sys/module/drm", F_OK))
+		SKIP(return, "this kernel has no DRM");
+	ASSERT_EQ(0, dm_buf_anon(&self->b, NPAGES, DM_BUF_SMALL));
+	dm_fill(self->b.ptr, NPAGES, self->b.ptr, 1, DM_CPU);
+	for (i = 0; i < 2; i++) {
+		self->drm[i] = dmd_open(i);
+		ASSERT_LE(0, self->drm[i]);
+	}
+}
+
+FIXTURE_TEARDOWN(td_peer)
+{
+	char why[DM_MSG];
+	struct dm_stats s;
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		if (self->drm[i] >= 0)
+			EXPECT_EQ(0, close(self->drm[i]));
+	}
+	dm_buf_free(&self->b);
+	td_restore(_metadata, &self->td);
+	for (i = 0; i < 2; i++) {
+		dm_inject_off(i);
+		EXPECT_EQ(0, dm_stats_read(i, &s));
+		EXPECT_EQ(0, dm_stats_idle(&s, why)) {
+			TH_LOG("device %d: %s", i, why);
+		}
+	}
+}
 
 struct mover {
 	struct dm_buf *b;
@@ -30,6 +90,56 @@ static int there(struct mover *m, int from)
 {
 	return dmd_migrate(m->drm[from], m->b->ptr, m->b->size,
 			   HMM_DMIRROR_DEST_DEVICE, 0, !from, m->pages);
+}
+
+static void *move_once(void *arg)
+{
+	struct mover *m = arg;
+
+	m->ret = there(m, 0);
+	return NULL;
+}
+
+/* What a move that lost a device may say. */
+static bool fair(int ret)
+{
+	return !ret || ret == -ENODEV || ret == -EBUSY;
+}
+
+/* In each window of the move, either device goes. */
+TEST_F(td_peer, in_the_window)
+{
+	struct mover m = { .b = &self->b, .drm = self->drm };
+	int left = !variant->victim;
+	unsigned long i, moved = 0;
+	long long start;
+	pthread_t t;
+
+	ASSERT_EQ(0, dmd_to_vram(self->drm[0], self->b.ptr, self->b.size));
+	ASSERT_EQ(0, dm_inject_arm(0, variant->window, WINDOW));
+	ASSERT_EQ(0, pthread_create(&t, NULL, move_once, &m));
+	ASSERT_EQ(0, dm_inject_wait(0, variant->window, 1));
+	start = sc_now_ms();
+	EXPECT_EQ(0, mc_bind(variant->victim, false));
+	EXPECT_GT(SOON_MS, sc_now_ms() - start);
+	ASSERT_EQ(0, pthread_join(t, NULL));
+	EXPECT_GT(SOON_MS, sc_now_ms() - start);
+	EXPECT_TRUE(fair(m.ret)) {
+		TH_LOG("the move says %d", m.ret);
+	}
+	/* Each page was counted once. */
+	for (i = 0; i < DMD_CLASSES; i++)
+		moved += m.pages[i];
+	if (!m.ret)
+		EXPECT_EQ(NPAGES, moved);
+	EXPECT_EQ(-ENODEV, dmd_to_vram(self->drm[variant->victim],
+				       self->b.ptr, self->b.size));
+	/* No CPU access yet: the other device can have what there is. */
+	EXPECT_EQ(0, dmd_to_vram(self->drm[left], self->b.ptr, self->b.size));
+	EXPECT_EQ(0, dmd_all(self->drm[left], self->b.ptr, NPAGES,
+			     HMM_DMIRROR_QUERY_VRAM, NULL));
+	EXPECT_TAGS(self->b.ptr, NPAGES, self->b.ptr, 1, DM_CPU);
+	ASSERT_EQ(0, mc_wait_node(variant->victim, false));
 }
 
 static void *keep_moving(void *arg)
@@ -49,14 +159,15 @@ static void *keep_moving(void *arg)
 	return NULL;
 }
 
-FIXTURE(td_peer) {
+FIXTURE(td_peers) {
 	struct td td;
 	struct dm_buf b;
 	int drm[2];
 };
 
-FIXTURE_SETUP(td_peer)
+FIXTURE_SETUP(td_peers)
 {
+	DM_INJECT_SETUP();
 	TD_SETUP(&self->td);
 	if (access("/sys/module/drm", F_OK))
 		SKIP(return, "this kernel has no DRM");
@@ -64,14 +175,14 @@ FIXTURE_SETUP(td_peer)
 	dm_fill(self->b.ptr, NPAGES, self->b.ptr, 1, DM_CPU);
 }
 
-FIXTURE_TEARDOWN(td_peer)
+FIXTURE_TEARDOWN(td_peers)
 {
 	dm_buf_free(&self->b);
 	td_restore(_metadata, &self->td);
 }
 
 /* To and fro all the time while one device after the other goes and comes. */
-TEST_F(td_peer, to_and_fro)
+TEST_F(td_peers, to_and_fro)
 {
 	struct mover m = { .b = &self->b, .drm = self->drm };
 	int round, victim, i;
@@ -106,4 +217,4 @@ TEST_F(td_peer, to_and_fro)
 	}
 }
 
-TEST_HARNESS_MAIN
+DM_INJECT_MAIN(1, "vram_mb=16")
