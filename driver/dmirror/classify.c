@@ -44,6 +44,7 @@ void dmirror_classify_begin(struct dmirror_classes *c, enum dmirror_way way,
 	c->peer = peer;
 	bitmap_zero(c->there, DMIRROR_LEAF_PAGES);
 	c->anon = false;
+	c->held = 0;
 	memset(c->of, DMIRROR_CLASS_UNTRIED, sizeof(c->of));
 }
 
@@ -83,6 +84,7 @@ void dmirror_classify_offer(struct dmirror_classes *c,
 	unsigned int i, nr;
 
 	c->anon = vma_is_anonymous(args->vma);
+	c->held = 0;
 	for (i = 0; i < args->npages; i += nr) {
 		nr = args->src[i] & COMPAT_MIGRATE_PFN_COMPOUND ?
 		     DMIRROR_LEAF_PAGES : 1;
@@ -95,11 +97,13 @@ void dmirror_classify_offer(struct dmirror_classes *c,
 }
 
 /* It had a destination and the core did not take it. */
-static u8 dmirror_classify_refused(const struct dmirror_classes *c,
+static u8 dmirror_classify_refused(struct dmirror_classes *c,
 				   const struct migrate_vma *args, unsigned int i)
 {
-	if (c->of[i] != DMIRROR_CLASS_OFFERED_HOLE)
+	if (c->of[i] != DMIRROR_CLASS_OFFERED_HOLE) {
+		c->held++;
 		return DMIRROR_CLASS_BUSY;
+	}
 	return userfaultfd_missing(args->vma) ? DMIRROR_CLASS_HOLE :
 						DMIRROR_CLASS_RACED;
 }
@@ -121,25 +125,33 @@ void dmirror_classify_result(struct dmirror_classes *c,
 	}
 }
 
+/* The core could not have this page. One that is pinned stays so for long. */
+static enum dmirror_class dmirror_classify_busy(struct dmirror_classes *c,
+						struct page *page)
+{
+	if (!folio_maybe_dma_pinned(page_folio(page)))
+		c->held++;
+	return DMIRROR_CLASS_BUSY;
+}
+
 /* A page the core passed over, by what the page table says now. */
-static enum dmirror_class dmirror_classify_seen(const struct dmirror_classes *c,
+static enum dmirror_class dmirror_classify_seen(struct dmirror_classes *c,
 						dmirror_pte_t pte)
 {
 	struct page *page;
 
 	if (!pte)
 		return c->anon ? DMIRROR_CLASS_ELSEWHERE : DMIRROR_CLASS_HOLE;
+	page = pfn_to_page(dmirror_pte_pfn(pte));
 	if (pte & DMIRROR_PTE_VRAM)
 		return c->way == DMIRROR_WAY_IN ? DMIRROR_CLASS_PRESENT :
-						  DMIRROR_CLASS_BUSY;
-
-	page = pfn_to_page(dmirror_pte_pfn(pte));
+						  dmirror_classify_busy(c, page);
 	if (is_zone_device_page(page) || c->way == DMIRROR_WAY_PEER)
 		return DMIRROR_CLASS_ELSEWHERE;
 	if (c->way == DMIRROR_WAY_OUT)
 		return DMIRROR_CLASS_PRESENT;
 	return dmirror_classify_movable(page_folio(page)) ?
-	       DMIRROR_CLASS_BUSY : DMIRROR_CLASS_UNSUPPORTED;
+	       dmirror_classify_busy(c, page) : DMIRROR_CLASS_UNSUPPORTED;
 }
 
 /* Those that are where they should go. */

@@ -23,7 +23,8 @@ struct migrate_vma;
  *	in a mapping that is not anonymous, where a userfaultfd handler wants to
  *	supply what is missing
  * @DMIRROR_CLASS_BUSY: it is in the right kind of memory but the core did not
- *	let it go: pinned, locked by somebody else, or referenced meanwhile
+ *	let it go, however often it was asked: pinned, locked by somebody else, or
+ *	referenced
  * @DMIRROR_CLASS_ELSEWHERE: it is on a swap area or in the memory of another
  *	device; the core does not tell a module which. On the way from one device
  *	to another also: it is in system memory
@@ -78,6 +79,8 @@ enum dmirror_way {
  * @peer: the device to go to if that is another one
  * @there: with @peer: bit n: page n is in its memory
  * @anon: the mapping is anonymous
+ * @held: after dmirror_classify_look(): how many pages the core could not have and
+ *	perhaps can in a moment: they are busy, but not pinned
  * @of: enum dmirror_class of each page, or one of the states in between that
  *	classify.c keeps to itself
  */
@@ -86,6 +89,7 @@ struct dmirror_classes {
 	struct dmirror_device *peer;
 	DECLARE_BITMAP(there, DMIRROR_LEAF_PAGES);
 	bool anon;
+	unsigned int held;
 	u8 of[DMIRROR_LEAF_PAGES];
 };
 

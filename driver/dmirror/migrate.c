@@ -208,6 +208,13 @@ int dmirror_migrate_away_from(struct dmirror_migrate *m, unsigned long start,
 	return ret;
 }
 
+/*
+ * How often a window is tried while somebody holds pages of it for a moment only: a
+ * batch of the LRU on another CPU, a reader of /proc, reclaim. The core's own
+ * migrate_pages() does it ten times.
+ */
+#define DMIRROR_MIGRATE_TRIES	5
+
 /* What found no destination gets a second chance. */
 static int dmirror_migrate_tries(struct dmirror_migrate *m,
 				 int (*window)(struct dmirror_migrate *,
@@ -225,18 +232,21 @@ static int dmirror_migrate_tries(struct dmirror_migrate *m,
 	return ret;
 }
 
-/* One window of a request; every page of it is accounted for, whatever happens. */
-int dmirror_migrate_request(struct dmirror_migrate *m,
-			    int (*window)(struct dmirror_migrate *,
-					  unsigned long, unsigned long *),
-			    unsigned long start, unsigned long *end,
-			    struct dmirror_moved *moved)
+/* For others to let go of pages; the processor they need may be this one. */
+static int dmirror_migrate_pause(void)
+{
+	schedule_timeout_killable(1);
+	return fatal_signal_pending(current) ? -EINTR : 0;
+}
+
+/* All a window takes but waiting for pages that others hold. */
+static int dmirror_migrate_attempt(struct dmirror_migrate *m,
+				   int (*window)(struct dmirror_migrate *,
+						 unsigned long, unsigned long *),
+				   unsigned long start, unsigned long *end)
 {
 	int ret;
 
-	dmirror_classify_begin(m->classes, m->peer ? DMIRROR_WAY_PEER :
-			       m->reserve ? DMIRROR_WAY_IN : DMIRROR_WAY_OUT,
-			       m->peer);
 	do {
 		ret = -ENODEV;
 		if (!dmirror_vram_get(&m->dev->vram))
@@ -247,6 +257,25 @@ int dmirror_migrate_request(struct dmirror_migrate *m,
 	} while (ret == -EINPROGRESS && !(ret = dmirror_mm_wait(m->client->mm)));
 	if (ret != -EINTR && ret != -ENODEV)
 		dmirror_classify_look(m->classes, m->client, start, *end);
+	return ret;
+}
+
+/* One window of a request; every page of it is accounted for, whatever happens. */
+int dmirror_migrate_request(struct dmirror_migrate *m,
+			    int (*window)(struct dmirror_migrate *,
+					  unsigned long, unsigned long *),
+			    unsigned long start, unsigned long *end,
+			    struct dmirror_moved *moved)
+{
+	int ret, tries = DMIRROR_MIGRATE_TRIES;
+
+	dmirror_classify_begin(m->classes, m->peer ? DMIRROR_WAY_PEER :
+			       m->reserve ? DMIRROR_WAY_IN : DMIRROR_WAY_OUT,
+			       m->peer);
+	do {
+		ret = dmirror_migrate_attempt(m, window, start, end);
+	} while (!ret && m->classes->held && --tries &&
+		 !(ret = dmirror_migrate_pause()));
 	dmirror_classify_end(m->classes, m->client,
 			     dmirror_leaf_count(start, *end), moved);
 	return ret;

@@ -6,7 +6,9 @@
  * is not his.
  */
 #define _GNU_SOURCE
+#include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/uio.h>
 
 #include "stage.h"
 #include "windows.h"
@@ -293,6 +295,81 @@ TEST_F(move, release)
 	JOIN_MOVER();
 	ASSERT_EQ(0, dm_release(self->dm.fd));
 	EXPECT_EQ(0, dm_stat_now(DM_PRIVATE0, "vram_resident_pages"));
+	ASSERT_TAGS(self->b.ptr, self->b.npages, self->b.ptr, 1, DM_CPU);
+}
+
+/* Pages that a pipe holds: the kernel refuses to move them until it lets go. */
+FIXTURE(held) {
+	struct dm_ctx dm;
+	struct dm_buf b;
+	struct hand mover;
+	int pipe[2];
+};
+
+#define HELD	3UL	/* pages of the range */
+
+FIXTURE_SETUP(held)
+{
+	struct iovec iov;
+
+	DM_INJECT_SETUP();
+	STAGE_PRIVATE(&self->dm);
+	ASSERT_EQ(0, dm_buf_anon(&self->b, WIN_PAGES, DM_BUF_SMALL));
+	dm_fill(self->b.ptr, self->b.npages, self->b.ptr, 1, DM_CPU);
+	ASSERT_EQ(0, hand_init(&self->mover, DM_PRIVATE0, &self->b));
+	ASSERT_EQ(0, pipe2(self->pipe, O_CLOEXEC));
+	iov.iov_base = self->b.ptr + DM_PAGE;
+	iov.iov_len = HELD * DM_PAGE;
+	ASSERT_EQ(iov.iov_len, vmsplice(self->pipe[1], &iov, 1, 0));
+}
+
+FIXTURE_TEARDOWN(held)
+{
+	dm_inject_off(DM_PRIVATE0);
+	hand_fini(&self->mover);
+	close(self->pipe[0]);
+	close(self->pipe[1]);
+	dm_buf_free(&self->b);
+	stage_teardown(_metadata, &self->dm);
+}
+
+/* Let go of between two tries of the same request: all pages move, none was busy. */
+TEST_F(held, for_a_moment)
+{
+	ASSERT_EQ(0, dm_inject_arm(DM_PRIVATE0, "collect",
+				   "nth=2 every=0 delay_us=10000000"));
+	hand_start(&self->mover, do_in);
+	ASSERT_EQ(0, dm_inject_wait(DM_PRIVATE0, "collect", 1));
+	close(self->pipe[0]);
+	close(self->pipe[1]);
+	self->pipe[0] = -1;
+	self->pipe[1] = -1;
+	ASSERT_EQ(0, dm_inject_arm(DM_PRIVATE0, "collect", ""));
+	ASSERT_EQ(0, hand_wait(&self->mover));
+	EXPECT_EQ(self->b.npages, self->mover.res.cpages);
+	EXPECT_MOVED(&self->dm, "in_moved_pages", self->b.npages);
+	EXPECT_MOVED(&self->dm, "in_busy_pages", 0);
+	EXPECT_MOVED(&self->dm, "migrate_in_pages", self->b.npages);
+	EXPECT_CLASSES(&self->dm, "in", self->b.npages);
+	ASSERT_DEV_READS(self->dm.fd, &self->b, 1, DM_CPU);
+	ASSERT_TAGS(self->b.ptr, self->b.npages, self->b.ptr, 1, DM_CPU);
+}
+
+/* Held on to: the request ends all the same, and counts each page once. */
+TEST_F(held, for_long)
+{
+	long tries;
+
+	ASSERT_EQ(0, dm_inject_arm(DM_PRIVATE0, "collect", ""));
+	hand_start(&self->mover, do_in);
+	ASSERT_EQ(-ENOENT, hand_wait(&self->mover));
+	tries = dm_inject_get(DM_PRIVATE0, "collect", "hits");
+	EXPECT_LT(1, tries);
+	EXPECT_GE(10, tries);
+	EXPECT_MOVED(&self->dm, "in_moved_pages", self->b.npages - HELD);
+	EXPECT_MOVED(&self->dm, "in_busy_pages", HELD);
+	EXPECT_MOVED(&self->dm, "migrate_in_pages", self->b.npages - HELD);
+	EXPECT_CLASSES(&self->dm, "in", self->b.npages);
 	ASSERT_TAGS(self->b.ptr, self->b.npages, self->b.ptr, 1, DM_CPU);
 }
 

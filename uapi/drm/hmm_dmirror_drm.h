@@ -102,7 +102,7 @@ struct drm_hmm_dmirror_get_param {
 #define HMM_DMIRROR_PAGE_MOVED		1 /* changed place, or was made where none was */
 #define HMM_DMIRROR_PAGE_PRESENT	2 /* was there already */
 #define HMM_DMIRROR_PAGE_HOLE		3 /* no page there, and none made */
-#define HMM_DMIRROR_PAGE_BUSY		4 /* pinned, locked or referenced by somebody */
+#define HMM_DMIRROR_PAGE_BUSY		4 /* pinned, or held by somebody for more than a moment */
 #define HMM_DMIRROR_PAGE_ELSEWHERE	5 /* swapped out, or on a device that kept it; */
 					  /* DEST_DEVICE: in system memory, too */
 #define HMM_DMIRROR_PAGE_UNSUPPORTED	6 /* its kind does not move: of files, of hugetlb */
