@@ -17,7 +17,7 @@
 #include "trace.h"
 
 /* How long one submission runs before others get their turn. */
-#define DMIRROR_SLICE_NS	(20 * NSEC_PER_MSEC)
+#define DMIRROR_SLICE_NS	(5 * NSEC_PER_MSEC)
 
 struct dmirror_submission *dmirror_submission_alloc(unsigned int nr_jobs)
 {
