@@ -172,6 +172,16 @@ static inline int fused_mount(struct fused *f)
 	return ret;
 }
 
+/*
+ * In a child: the file system is its parent's. What waits for an answer cannot be
+ * killed while anybody has the connection, itself included.
+ */
+static inline void fused_leave(struct fused *f)
+{
+	close(f->conn);
+	f->conn = -1;
+}
+
 /* Answer what waits, and all that comes. */
 static inline void fused_let_go(struct fused *f)
 {

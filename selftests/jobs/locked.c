@@ -105,6 +105,7 @@ static int locked_worker(struct fused *f, struct sc_sync *ready, int engines)
 	__s32 status;
 	job_t job;
 
+	fused_leave(f);
 	open_files(fd, engines);
 	if (dm_buf_anon(&b, engines, DM_BUF_SMALL))
 		return 1;
@@ -164,6 +165,7 @@ static int locked_closer(struct fused *f, struct sc_sync *ready, int engines)
 	struct dm_buf b;
 	job_t job;
 
+	fused_leave(f);
 	open_files(fd, engines);
 	if (dm_buf_anon(&b, engines, DM_BUF_SMALL))
 		return 1;
@@ -205,6 +207,7 @@ static int reads_async(struct fused *f, struct sc_sync *ready)
 	job_t job;
 	int fd;
 
+	fused_leave(f);
 	snprintf(path, sizeof(path), "%s/file", f->dir);
 	cb.aio_fildes = open(path, O_RDWR | O_DIRECT | O_CLOEXEC);
 	fd = dmd_open(DM_PRIVATE0);
@@ -262,6 +265,7 @@ static int locked_command(struct fused *f, struct sc_sync *ready, __u32 dest)
 	int fd = dmd_open(DM_PRIVATE0);
 	struct dm_buf b;
 
+	fused_leave(f);
 	if (fd < 0 || dm_buf_anon(&b, 16, DM_BUF_SMALL))
 		return 1;
 	dm_fill(b.ptr, 16, b.ptr, 1, DM_CHILD);
@@ -305,8 +309,10 @@ TEST_F(locked, unbind)
 		EXPECT_EQ(0, sc_wait(&self->ready));
 		usleep(200000);
 		unbinder = fork();
-		if (!unbinder)
+		if (!unbinder) {
+			fused_leave(&self->f);
 			_exit(mc_bind(0, false) ? 1 : 0);
+		}
 		ret = waits_for(unbinder, SOON_MS);
 		EXPECT_EQ(0, ret);
 		fused_let_go(&self->f);
