@@ -5,7 +5,7 @@
 # Sourced, in the top directory.
 
 steps_passed=0 steps_failed=0 steps_skipped=0
-steps_rows=()
+steps_rows=() steps_complaints=''
 steps_started=$SECONDS
 
 # step NAME COMMAND...: a step says how many passed in its last counted line; a
@@ -28,16 +28,22 @@ step()
 	if [ "$status" -ne 0 ] && [ "$f" -eq 0 ]; then
 		f=1
 	fi
+	if [ "$f" -ne 0 ]; then
+		steps_complaints+=$(grep -aE '^(failed: |FAILED: |not ok |.*: \*\*\* )' "$log" |
+			head -n 30 | sed "s/^/$name: /")$'\n'
+	fi
 	steps_passed=$((steps_passed + p)) steps_failed=$((steps_failed + f))
 	steps_skipped=$((steps_skipped + s))
 	steps_rows+=("$(printf '%-14s %6d passed %4d failed %4d skipped %6d s' \
 		"$name" "$p" "$f" "$s" $((SECONDS - begin)))")
 }
 
-# The table, and all results counted; the status is not 0 if any failed, or none passed.
+# What failed, the table, and all results counted, so that one who sees only the end
+# knows where to look; the status is not 0 if any failed, or none passed.
 steps_end()
 {
-	printf '\n=== %d s\n' $((SECONDS - steps_started))
+	printf '\n%s' "$steps_complaints"
+	printf '=== %d s\n' $((SECONDS - steps_started))
 	printf '%s\n' "${steps_rows[@]}"
 	echo "$steps_passed passed, $steps_failed failed, $steps_skipped skipped"
 	[ "$steps_failed" -eq 0 ] && [ "$steps_passed" -gt 0 ]
