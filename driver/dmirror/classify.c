@@ -90,7 +90,7 @@ void dmirror_classify_offer(struct dmirror_classes *c,
 		     DMIRROR_LEAF_PAGES : 1;
 		if (args->src[i] & MIGRATE_PFN_MIGRATE)
 			dmirror_classify_collected(c, args, i, nr);
-		/* What an earlier attempt has moved is not collected again. */
+		/* What an earlier attempt has moved, and is not here again. */
 		else if (c->of[i] != DMIRROR_CLASS_MOVED)
 			c->of[i] = DMIRROR_CLASS_UNSEEN;
 	}
@@ -100,8 +100,12 @@ void dmirror_classify_offer(struct dmirror_classes *c,
 static u8 dmirror_classify_refused(struct dmirror_classes *c,
 				   const struct migrate_vma *args, unsigned int i)
 {
+	struct page *page = migrate_pfn_to_page(args->src[i]);
+
 	if (c->of[i] != DMIRROR_CLASS_OFFERED_HOLE) {
-		c->held++;
+		/* What another process has on the same swap entry stays there. */
+		if (page && !folio_test_swapcache(page_folio(page)))
+			c->held++;
 		return DMIRROR_CLASS_BUSY;
 	}
 	return userfaultfd_missing(args->vma) ? DMIRROR_CLASS_HOLE :
@@ -177,7 +181,8 @@ void dmirror_classify_look(struct dmirror_classes *c,
 	unsigned int i, n = dmirror_leaf_count(start, end);
 	struct dmirror_leaf *leaf;
 
-	if (!memchr(c->of, DMIRROR_CLASS_UNSEEN, n))
+	/* What is tried again has to know which pages need no room any more. */
+	if (!c->held && !memchr(c->of, DMIRROR_CLASS_UNSEEN, n))
 		return;
 	leaf = dmirror_leaf_get(client, start);
 	if (IS_ERR(leaf) || dmirror_fault_populate(client, leaf, start, end, 0))

@@ -79,8 +79,8 @@ enum dmirror_way {
  * @peer: the device to go to if that is another one
  * @there: with @peer: bit n: page n is in its memory
  * @anon: the mapping is anonymous
- * @held: after dmirror_classify_look(): how many pages the core could not have and
- *	perhaps can in a moment: they are busy, but not pinned
+ * @held: after dmirror_classify_look(): not 0 if there are pages the core could not
+ *	have and perhaps can in a moment: they are busy, but not pinned
  * @of: enum dmirror_class of each page, or one of the states in between that
  *	classify.c keeps to itself
  */
@@ -150,7 +150,7 @@ void dmirror_classify_result(struct dmirror_classes *c,
  * @end: byte after the last
  *
  * Looks at the process's page table once more, and only if there is a page that
- * the core said nothing about. What cannot be found out any more has raced.
+ * the core said nothing about or may be asked for again. What cannot be found out any more has raced.
  *
  * Context: process context, no mmap lock.
  */

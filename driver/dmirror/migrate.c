@@ -232,13 +232,6 @@ static int dmirror_migrate_tries(struct dmirror_migrate *m,
 	return ret;
 }
 
-/* For others to let go of pages; the processor they need may be this one. */
-static int dmirror_migrate_pause(void)
-{
-	schedule_timeout_killable(1);
-	return fatal_signal_pending(current) ? -EINTR : 0;
-}
-
 /* All a window takes but waiting for pages that others hold. */
 static int dmirror_migrate_attempt(struct dmirror_migrate *m,
 				   int (*window)(struct dmirror_migrate *,
@@ -247,6 +240,7 @@ static int dmirror_migrate_attempt(struct dmirror_migrate *m,
 {
 	int ret;
 
+	m->classes->held = 0;
 	do {
 		ret = -ENODEV;
 		if (!dmirror_vram_get(&m->dev->vram))
@@ -260,6 +254,38 @@ static int dmirror_migrate_attempt(struct dmirror_migrate *m,
 	return ret;
 }
 
+/* For others to let go of pages; the processor they need may be this one. */
+static int dmirror_migrate_pause(struct dmirror_migrate *m, unsigned int ticks)
+{
+	ticks = min(ticks, *m->patience);
+	*m->patience -= ticks;
+	schedule_timeout_killable(ticks);
+	return fatal_signal_pending(current) ? -EINTR : 0;
+}
+
+/*
+ * Once more what was held. The window has come through already, so it is no error of
+ * the request if the mapping has changed by now, and its end stays where it was.
+ */
+static int dmirror_migrate_again(struct dmirror_migrate *m,
+				 int (*window)(struct dmirror_migrate *,
+					       unsigned long, unsigned long *),
+				 unsigned long start, unsigned long end)
+{
+	unsigned long until;
+	unsigned int i;
+	int ret = 0;
+
+	for (i = 1; !ret && m->classes->held && *m->patience &&
+		    i < DMIRROR_MIGRATE_TRIES; i++) {
+		ret = dmirror_migrate_pause(m, 1U << (i - 1));
+		until = end;
+		if (!ret)
+			ret = dmirror_migrate_attempt(m, window, start, &until);
+	}
+	return ret == -EINTR || ret == -ENODEV ? ret : 0;
+}
+
 /* One window of a request; every page of it is accounted for, whatever happens. */
 int dmirror_migrate_request(struct dmirror_migrate *m,
 			    int (*window)(struct dmirror_migrate *,
@@ -267,15 +293,14 @@ int dmirror_migrate_request(struct dmirror_migrate *m,
 			    unsigned long start, unsigned long *end,
 			    struct dmirror_moved *moved)
 {
-	int ret, tries = DMIRROR_MIGRATE_TRIES;
+	int ret;
 
 	dmirror_classify_begin(m->classes, m->peer ? DMIRROR_WAY_PEER :
 			       m->reserve ? DMIRROR_WAY_IN : DMIRROR_WAY_OUT,
 			       m->peer);
-	do {
-		ret = dmirror_migrate_attempt(m, window, start, end);
-	} while (!ret && m->classes->held && --tries &&
-		 !(ret = dmirror_migrate_pause()));
+	ret = dmirror_migrate_attempt(m, window, start, end);
+	if (!ret)
+		ret = dmirror_migrate_again(m, window, start, *end);
 	dmirror_classify_end(m->classes, m->client,
 			     dmirror_leaf_count(start, *end), moved);
 	return ret;

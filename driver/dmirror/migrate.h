@@ -11,18 +11,23 @@
 
 struct vm_fault;
 
+/* How long a request waits, in all, for pages that somebody holds. */
+#define DMIRROR_MIGRATE_PATIENCE_MS	200
+
 /**
  * struct dmirror_migrate_buf - working memory of one task's migrations
  * @src: what the core found
  * @dst: where it goes
  * @reserve: device pages to go to
  * @classes: what became of each page
+ * @patience: of a request: ticks it may still wait for pages that somebody holds
  */
 struct dmirror_migrate_buf {
 	unsigned long src[DMIRROR_LEAF_PAGES];
 	unsigned long dst[DMIRROR_LEAF_PAGES];
 	struct dmirror_reserve reserve;
 	struct dmirror_classes classes;
+	unsigned int patience;
 };
 
 /**

@@ -177,6 +177,7 @@ int dmirror_migrate_in(struct dmirror_client *client, unsigned long start,
 	struct dmirror_migrate m = {
 		.dev = client->dev, .client = client, .urgent = -1,
 		.reserve = &buf->reserve, .classes = &buf->classes,
+		.patience = &buf->patience,
 		.args = { .src = buf->src, .dst = buf->dst },
 	};
 

@@ -137,7 +137,7 @@ int dmirror_migrate_out(struct dmirror_client *client, unsigned long start,
 {
 	struct dmirror_migrate m = {
 		.dev = client->dev, .client = client, .urgent = -1,
-		.classes = &buf->classes,
+		.classes = &buf->classes, .patience = &buf->patience,
 		.args = { .src = buf->src, .dst = buf->dst },
 	};
 

@@ -20,6 +20,8 @@
  * @client: who asked; NULL for a CPU fault
  * @reserve: device pages to go to; NULL on the way out
  * @classes: what becomes of each page of a request; NULL for a fault
+ * @patience: ticks a request may still wait for pages that somebody holds; unused
+ *	without @classes
  * @args: what the core is given
  * @urgent: entry that must find a destination, the page of a CPU fault; -1 if
  *	there is none
@@ -33,6 +35,7 @@ struct dmirror_migrate {
 	struct dmirror_client *client;
 	struct dmirror_reserve *reserve;
 	struct dmirror_classes *classes;
+	unsigned int *patience;
 	struct migrate_vma args;
 	int urgent;
 	unsigned int tried;
@@ -161,14 +164,16 @@ struct vm_area_struct *dmirror_migrate_vma(struct mm_struct *mm,
 
 /**
  * dmirror_migrate_request() - one window of a request
- * @m: the window
- * @window: moves it
+ * @m: the window, with @m->classes and @m->patience
+ * @window: moves it; called again, after a pause, if there are pages that somebody
+ *	holds perhaps for a moment only
  * @start: first byte
  * @end: (in, out) byte after the last; @window may make it less
  * @moved: every page is added to it, whatever happens
  *
- * Context: process context, no mmap lock, which is @window's to take.
- * Return: what @window did; -ENODEV.
+ * Context: process context, no mmap lock, which is @window's to take. May sleep for
+ * as long as @m->patience says.
+ * Return: what @window did the first time; -ENODEV; -EINTR when being killed.
  */
 int dmirror_migrate_request(struct dmirror_migrate *m,
 			    int (*window)(struct dmirror_migrate *m,

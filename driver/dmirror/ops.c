@@ -108,6 +108,7 @@ static int dmirror_op_windows(struct dmirror_op *op, dmirror_window_fn window,
 		buf = kvmalloc(sizeof(*buf), GFP_KERNEL);
 	if (!buf)
 		return -ENOMEM;
+	buf->patience = msecs_to_jiffies(DMIRROR_MIGRATE_PATIENCE_MS);
 
 	while (!ret && *stop < op->end) {
 		*tried = dmirror_policy_window_end(*stop, op->end,

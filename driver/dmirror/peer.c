@@ -136,6 +136,7 @@ int dmirror_migrate_peer(struct dmirror_client *client, struct dmirror_device *p
 	struct dmirror_migrate m = {
 		.dev = client->dev, .peer = peer, .client = client, .urgent = -1,
 		.reserve = &buf->reserve, .classes = &buf->classes,
+		.patience = &buf->patience,
 		.args = { .src = buf->src, .dst = buf->dst },
 	};
 

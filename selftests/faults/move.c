@@ -373,4 +373,33 @@ TEST_F(held, for_long)
 	ASSERT_TAGS(self->b.ptr, self->b.npages, self->b.ptr, 1, DM_CPU);
 }
 
+static int protect_half(struct hand *h)
+{
+	return mprotect(h->b->ptr + h->b->size / 2, h->b->size / 2, PROT_READ) ? -errno : 0;
+}
+
+/* The mapping is cut in two between two tries; what had moved before, had moved. */
+TEST_F(held, cut_in_two)
+{
+	struct hand other;
+
+	ASSERT_EQ(0, hand_init(&other, DM_PRIVATE0, &self->b));
+	ASSERT_EQ(0, dm_inject_arm(DM_PRIVATE0, "collect",
+				   "nth=2 every=0 delay_us=10000000"));
+	hand_start(&self->mover, do_in);
+	ASSERT_EQ(0, dm_inject_wait(DM_PRIVATE0, "collect", 1));
+	hand_start(&other, protect_half);
+	EXPECT_TRUE(hand_stuck(&other));
+	ASSERT_EQ(0, dm_inject_arm(DM_PRIVATE0, "collect", ""));
+	ASSERT_EQ(0, hand_wait(&other));
+	ASSERT_EQ(-ENOENT, hand_wait(&self->mover));
+	/* After the cut it was tried once more at least. */
+	EXPECT_LT(0, dm_inject_get(DM_PRIVATE0, "collect", "hits"));
+	EXPECT_MOVED(&self->dm, "in_moved_pages", self->b.npages - HELD);
+	EXPECT_MOVED(&self->dm, "in_busy_pages", HELD);
+	EXPECT_CLASSES(&self->dm, "in", self->b.npages);
+	hand_fini(&other);
+	ASSERT_TAGS(self->b.ptr, self->b.npages, self->b.ptr, 1, DM_CPU);
+}
+
 DM_INJECT_MAIN(1, "")
