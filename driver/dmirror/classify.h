@@ -150,7 +150,8 @@ void dmirror_classify_result(struct dmirror_classes *c,
  * @end: byte after the last
  *
  * Looks at the process's page table once more, and only if there is a page that
- * the core said nothing about or may be asked for again. What cannot be found out any more has raced.
+ * the core said nothing about or may be asked for again. What cannot be found out
+ * any more has raced.
  *
  * Context: process context, no mmap lock.
  */

@@ -276,8 +276,9 @@ static int dmirror_migrate_again(struct dmirror_migrate *m,
 	unsigned int i;
 	int ret = 0;
 
-	for (i = 1; !ret && m->classes->held && *m->patience &&
-		    i < DMIRROR_MIGRATE_TRIES; i++) {
+	for (i = 1; i < DMIRROR_MIGRATE_TRIES; i++) {
+		if (ret || !m->classes->held || !*m->patience)
+			break;
 		ret = dmirror_migrate_pause(m, 1U << (i - 1));
 		until = end;
 		if (!ret)
