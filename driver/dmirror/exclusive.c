@@ -75,6 +75,7 @@ int dmirror_exclusive_page(struct dmirror_client *client,
 			   unsigned int flags)
 {
 	unsigned long deadline = jiffies + msecs_to_jiffies(DMIRROR_RETRY_MS);
+	unsigned int tries = 0;
 	int ret;
 
 	for (;;) {
@@ -84,7 +85,7 @@ int dmirror_exclusive_page(struct dmirror_client *client,
 			break;
 		if (fatal_signal_pending(current))
 			return -EINTR;
-		if (time_after(jiffies, deadline))
+		if (++tries >= DMIRROR_RETRY_MIN && time_after(jiffies, deadline))
 			return -EBUSY;
 		/*
 		 * The page may be exclusive now without an entry of ours to

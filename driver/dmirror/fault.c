@@ -187,6 +187,7 @@ static int dmirror_fault_ask(struct dmirror_fault *f)
 static int dmirror_fault_range(struct dmirror_fault *f, unsigned long start,
 			       unsigned long end, void *owner)
 {
+	unsigned int tries = 0;
 	int ret;
 
 	f->range.start = start;
@@ -208,7 +209,7 @@ static int dmirror_fault_range(struct dmirror_fault *f, unsigned long start,
 				     DMIRROR_STAT_DEV_FAULT_RETRIES, 1);
 		if (fatal_signal_pending(current))
 			return -EINTR;
-		if (time_after(jiffies, f->deadline))
+		if (++tries >= DMIRROR_RETRY_MIN && time_after(jiffies, f->deadline))
 			return -EBUSY;
 		cond_resched();
 	}

@@ -70,6 +70,9 @@ struct hmm_devmem;
 /* Likewise for more than one page at a time: fewer may have a better chance. */
 #define DMIRROR_RETRY_WINDOW_MS	64
 
+/* And this often at least: time may pass without the operation getting a chance. */
+#define DMIRROR_RETRY_MIN	4
+
 /**
  * enum dmirror_kind - what the device memory is made of
  * @DMIRROR_PRIVATE: the CPU cannot reach it; a CPU access migrates it back
