@@ -11,6 +11,14 @@ CACHE=${HMM_DMIRROR_CACHE:-$HOME/.cache/hmm-dmirror}
 ROOT=$CACHE/root
 ME=${0##*/}
 
+# The root's QEMU, run on this machine with the root's libraries: before 8.1, which
+# Debian 12 still has, an emulated processor could run code that another one had
+# already patched, and the kernel, which patches itself all the time, dies of it.
+LIBS=$ROOT/usr/lib/x86_64-linux-gnu
+# shellcheck disable=SC2034
+QEMU=(env "QEMU_MODULE_DIR=$LIBS/qemu" "$LIBS/ld-linux-x86-64.so.2" --library-path "$LIBS"
+	"$ROOT/usr/bin/qemu-system-x86_64" -L "$ROOT/usr/share/qemu" -L "$ROOT/usr/share/seabios")
+
 say() { printf '%s: %s\n' "$ME" "$*" >&2; }
 die() { say "$*"; exit 1; }
 
