@@ -140,7 +140,7 @@ TEST_F(oversub, two_processes)
 	p = mmap(NULL, DM_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	ASSERT_NE(MAP_FAILED, (void *)p);
 	for (i = 0; i < 2; i++) {
-		pid[i] = fork();
+		pid[i] = sc_fork();
 		ASSERT_GE(pid[i], 0);
 		if (!pid[i])
 			sweep(self->dm.index, i, self->vram, &p[i]);

@@ -63,7 +63,7 @@ int hand_wait(struct hand *h)
 	if (!h->running)
 		return h->ret;
 	clock_gettime(CLOCK_REALTIME, &end);
-	end.tv_sec += 20;
+	end.tv_sec += sc_slow(20000) / 1000;
 	while (sem_timedwait(&h->done, &end))
 		if (errno != EINTR)
 			return -ETIMEDOUT;

@@ -59,7 +59,7 @@ void hand_start(struct hand *h, hand_fn fn);
 /**
  * hand_wait() - wait until it has done it
  *
- * Return: what it returned, or -ETIMEDOUT after 20 seconds.
+ * Return: what it returned, or -ETIMEDOUT after sc_slow(20000) milliseconds.
  */
 int hand_wait(struct hand *h);
 

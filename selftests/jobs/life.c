@@ -106,7 +106,7 @@ static bool alone(struct dm_ctx *dm, int ms)
 static int child_ends(struct sc_sync *ready, const char *how)
 {
 	struct dm_buf b;
-	pid_t pid = fork();
+	pid_t pid = sc_fork();
 	int fd;
 
 	if (pid) {
@@ -114,7 +114,7 @@ static int child_ends(struct sc_sync *ready, const char *how)
 
 		/* Also at a moment that is not right at the beginning. */
 		usleep(30000);
-		if (!ret && !strcmp(how, "kill"))
+		if (ret || !strcmp(how, "kill"))
 			kill(pid, SIGKILL);
 		return ret ? ret : sc_reap(pid);
 	}
@@ -157,7 +157,7 @@ TEST_F(life, processes)
 			EXPECT_TRUE(alone(&self->dm, SOON_MS)) {
 				TH_LOG("%s: the file is still open", ends[i]);
 			}
-			EXPECT_GT(2 * SOON_MS, sc_now_ms() - start);
+			EXPECT_GT(sc_slow(2 * SOON_MS), sc_now_ms() - start);
 			EXPECT_WORKS();
 		}
 	}
@@ -250,7 +250,7 @@ TEST_F(life, orphaned_file)
 	RELOAD("inject=1");
 	ASSERT_EQ(0, orphan_init(&o));
 	ASSERT_EQ(0, dm_inject_arm(DM_PRIVATE0, "access", "nth=1 delay_us=10000000"));
-	parent = fork();
+	parent = sc_fork();
 	ASSERT_LE(0, parent);
 	if (!parent)
 		orphan_parent(&o);
@@ -402,13 +402,13 @@ TEST_F(life, unbind)
 	usleep(100000);
 	start = sc_now_ms();
 	ASSERT_EQ(0, mc_bind(0, false));
-	EXPECT_GT(SOON_MS, sc_now_ms() - start);
+	EXPECT_GT(sc_slow(SOON_MS), sc_now_ms() - start);
 	for (i = 0; i < 3; i++) {
 		ASSERT_EQ(0, pthread_join(w[i].thread, NULL));
 		if (i < 2 || have_vgem)
 			EXPECT_EQ(-ENODEV, w[i].ret);
 	}
-	EXPECT_GT(SOON_MS, sc_now_ms() - start);
+	EXPECT_GT(sc_slow(SOON_MS), sc_now_ms() - start);
 	if (have_vgem) {
 		EXPECT_TRUE(sync_file_signals(fd, SOON_MS));
 		EXPECT_EQ(-ENODEV, sync_file_status(fd, NULL));
@@ -442,9 +442,9 @@ TEST_F(life, timeout)
 	__u64 value;
 	int i;
 
-	RELOAD("job_timeout_ms=300 engines=2");
+	RELOAD("job_timeout_ms=1000 engines=2");
 	ASSERT_EQ(0, dmd_param(self->drm, HMM_DMIRROR_PARAM_JOB_TIMEOUT_MS, &value));
-	EXPECT_EQ(300, value);
+	EXPECT_EQ(1000, value);
 
 	ASSERT_EQ(0, dm_buf_anon(&b, 4, DM_BUF_SMALL));
 	w = (__u64 *)b.ptr;
@@ -462,8 +462,8 @@ TEST_F(life, timeout)
 	w[513] = 0;
 	ASSERT_EQ(0, dmd_wait(self->drm, 1, seqno[3], 60000, &status));
 	EXPECT_EQ(-ECANCELED, status);
-	EXPECT_LE(300, sc_now_ms() - start);
-	EXPECT_GT(SOON_MS, sc_now_ms() - start);
+	EXPECT_LE(1000, sc_now_ms() - start);
+	EXPECT_GT(sc_slow(SOON_MS), sc_now_ms() - start);
 	for (i = 0; i < 3; i++) {
 		wait = (struct drm_hmm_dmirror_wait){ .seqno = seqno[i], .queue = 1 };
 		ASSERT_EQ(0, dmd_ioctl(self->drm, DRM_IOCTL_HMM_DMIRROR_WAIT, &wait));

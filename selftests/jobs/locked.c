@@ -45,7 +45,8 @@ FIXTURE_TEARDOWN(locked)
 	dmd_teardown(_metadata, &self->dm, self->drm);
 }
 
-static volatile bool locked;
+/* What the threads that lock are. */
+static volatile pid_t reader_tid, writer_tid;
 
 /* Has the lock for reading until the page is there. */
 static void *reader(void *file)
@@ -53,6 +54,7 @@ static void *reader(void *file)
 	int fd = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
 	__u64 word;
 
+	reader_tid = gettid();
 	if (pread(fd, &word, sizeof(word), (off_t)VA(file)) != sizeof(word))
 		_exit(101);
 	close(fd);
@@ -62,8 +64,13 @@ static void *reader(void *file)
 /* Waits for it for writing, and with him all who come later. */
 static void *writer(void *unused)
 {
-	usleep(200000);
-	locked = true;
+	pid_t pid = getpid();
+
+	while (!reader_tid)
+		usleep(1000);
+	if (sc_wait_syscall(pid, reader_tid, SYS_pread64))
+		_exit(105);
+	writer_tid = gettid();
 	if (mmap(NULL, DM_PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED)
 		_exit(102);
 	return NULL;
@@ -78,9 +85,10 @@ static void lock_all(struct fused *f)
 	if (!file || pthread_create(&w, NULL, writer, NULL) ||
 	    pthread_create(&r, NULL, reader, file))
 		_exit(103);
-	while (!locked)
+	while (!writer_tid)
 		usleep(1000);
-	usleep(100000);
+	if (sc_wait_syscall(getpid(), writer_tid, SYS_mmap))
+		_exit(106);
 }
 
 /* Files with a queue for each engine: queue i is queue i % 4 of file i / 4. */

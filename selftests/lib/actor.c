@@ -144,7 +144,7 @@ static int give(struct actor *a, const struct order *o)
 	if (o->what == A_EXIT)
 		return 0;
 	do {
-		n = poll(&p, 1, ANSWER_MS);
+		n = poll(&p, 1, sc_slow(ANSWER_MS));
 	} while (n < 0 && errno == EINTR);
 	if (!n)
 		return -ETIMEDOUT;

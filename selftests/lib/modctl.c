@@ -7,7 +7,6 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,7 +19,7 @@
 #include "modctl.h"
 #include "scene.h"
 
-#define NODE_TIMEOUT_S	10
+#define NODE_TIMEOUT_S	30
 
 void mc_path(const char *name, char *buf, size_t len)
 {
@@ -101,7 +100,7 @@ int mc_wait_node(int minor, bool present)
 	while ((access(path, F_OK) == 0) != present) {
 		if (now_s() > end)
 			return -ETIMEDOUT;
-		sched_yield();
+		usleep(1000);
 	}
 	return 0;
 }
@@ -125,8 +124,12 @@ int mc_up(const char *params)
 
 int mc_down(bool devmem)
 {
-	int ret = mc_unload(MC_DMIRROR);
+	time_t end = now_s() + NODE_TIMEOUT_S;
+	int ret;
 
+	/* The last reference may be given back a moment after what had it is gone. */
+	while ((ret = mc_unload(MC_DMIRROR)) == -EAGAIN && now_s() < end)
+		usleep(10000);
 	if (ret && ret != -ENOENT)
 		return ret;
 	ret = mc_wait_node(0, false);

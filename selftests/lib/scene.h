@@ -44,6 +44,15 @@ int sc_wait(struct sc_sync *s);
 int sc_wait_syscall(pid_t pid, pid_t tid, long nr);
 
 /**
+ * sc_fork() - fork a child that does not outlive the thread that forks it
+ *
+ * A test that ends early leaves nobody behind who keeps its files.
+ *
+ * Return: as fork().
+ */
+pid_t sc_fork(void);
+
+/**
  * sc_reap() - wait for a child
  *
  * Return: its exit status, 128 plus the signal that killed it, or a negative
@@ -75,8 +84,8 @@ bool sc_kernel_has(const char *symbol);
  * sc_slow() - a limit of time for the kernel that runs
  * @ms: what is enough on a distribution's kernel under emulation
  *
- * Return: @ms, or more where DMIRROR_TIMEOUT_SCALE says so: a kernel with all
- * debugging is many times slower.
+ * Return: three times @ms, for a machine that has other things to do as well, and more
+ * where DMIRROR_TIMEOUT_SCALE says so: a kernel with all debugging is many times slower.
  */
 long sc_slow(long ms);
 

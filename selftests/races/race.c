@@ -66,7 +66,7 @@ int race_slow(void)
 
 int race_grace_ms(void)
 {
-	return sc_slow(10000) * race_slow();
+	return sc_slow(4000) * race_slow();
 }
 
 unsigned int race_rand(unsigned int *state)

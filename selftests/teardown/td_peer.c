@@ -83,7 +83,7 @@ struct mover {
 	int ret;
 	__u64 pages[DMD_CLASSES];
 	atomic_bool stop;
-	unsigned long rounds;
+	volatile unsigned long rounds;
 };
 
 static int there(struct mover *m, int from)
@@ -199,7 +199,10 @@ TEST_F(td_peers, to_and_fro)
 		m.rounds = 0;
 		atomic_store(&m.stop, false);
 		ASSERT_EQ(0, pthread_create(&t, NULL, keep_moving, &m));
-		usleep(50000);
+		start = sc_now_ms();
+		while (m.rounds <= 2 && sc_now_ms() - start < SOON_MS)
+			usleep(1000);
+		usleep(30000);
 		start = sc_now_ms();
 		EXPECT_EQ(0, mc_bind(victim, false));
 		EXPECT_GT(SOON_MS, sc_now_ms() - start);
