@@ -68,13 +68,16 @@ static void dmirror_classify_collected(struct dmirror_classes *c,
 	unsigned int j;
 
 	for (j = i; j < i + nr; j++) {
-		if (hole && c->way != DMIRROR_WAY_IN)
-			c->of[j] = DMIRROR_CLASS_HOLE;
-		else if (!args->dst[i] || (!whole && !args->dst[j]))
+		if (hole && c->way != DMIRROR_WAY_IN) {
+			/* What an earlier try has moved may be gone by now. */
+			if (c->of[j] != DMIRROR_CLASS_MOVED)
+				c->of[j] = DMIRROR_CLASS_HOLE;
+		} else if (!args->dst[i] || (!whole && !args->dst[j])) {
 			c->of[j] = DMIRROR_CLASS_NOMEM;
-		else
+		} else {
 			c->of[j] = hole ? DMIRROR_CLASS_OFFERED_HOLE :
 					  DMIRROR_CLASS_OFFERED_PAGE;
+		}
 	}
 }
 
