@@ -19,6 +19,11 @@ LIBS=$ROOT/usr/lib/x86_64-linux-gnu
 QEMU=(env "QEMU_MODULE_DIR=$LIBS/qemu" "$LIBS/ld-linux-x86-64.so.2" --library-path "$LIBS"
 	"$ROOT/usr/bin/qemu-system-x86_64" -L "$ROOT/usr/share/qemu" -L "$ROOT/usr/share/seabios")
 
+# ld.so and env(1) have uses for these characters.
+case $CACHE in
+*[=:\;]*) echo "${0##*/}: no '=', ':' or ';' in the path of the cache: $CACHE" >&2; exit 1 ;;
+esac
+
 say() { printf '%s: %s\n' "$ME" "$*" >&2; }
 die() { say "$*"; exit 1; }
 
