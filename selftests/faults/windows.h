@@ -15,6 +15,7 @@
 #define WIN_PAGES	16UL
 /* Longer than any test needs; a window that closes by itself is a failure. */
 #define WIN_ARM		"nth=1 delay_us=10000000"
+#define DELAY_MS	10000
 /* How long a party that should be stuck is given to show that it is not. */
 #define WIN_LOOK_MS	100
 

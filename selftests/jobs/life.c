@@ -109,14 +109,17 @@ static int child_ends(struct sc_sync *ready, const char *how)
 	pid_t pid = sc_fork();
 	int fd;
 
+	if (pid < 0)
+		return -errno;
 	if (pid) {
-		int ret = pid < 0 ? -errno : sc_wait(ready);
+		int status, ret = sc_wait(ready);
 
 		/* Also at a moment that is not right at the beginning. */
 		usleep(30000);
 		if (ret || !strcmp(how, "kill"))
 			kill(pid, SIGKILL);
-		return ret ? ret : sc_reap(pid);
+		status = sc_reap(pid);
+		return ret ? ret : status;
 	}
 	fd = dmd_open(DM_PRIVATE0);
 	if (fd < 0 || dm_buf_anon(&b, 8 * DM_2M_PAGES, DM_BUF_SMALL) || keep_busy(fd, &b))

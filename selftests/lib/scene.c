@@ -50,7 +50,7 @@ long sc_slow(long ms)
 	int scale = s ? atoi(s) : 4;
 
 	/* Three times for a machine that has something else to do as well. */
-	return ms * 3 * (scale > 4 ? scale : 4) / 4;
+	return scale < 4 ? ms : ms * 3 * scale / 4;
 }
 
 int sc_longer(void)
@@ -91,8 +91,10 @@ int sc_wait(struct sc_sync *s)
 	return n > 0 && read(s->fd[0], &c, 1) == 1 ? 0 : -EPIPE;
 }
 
-/* The number in /proc/PID/task/TID/syscall, -2 when running, -3 when gone. */
-/* Allocates nothing, so that it works while this address space is locked. */
+/*
+ * The number in /proc/PID/task/TID/syscall, -2 when running, -3 when gone. Allocates
+ * nothing, so that it works while this address space is locked.
+ */
 static long syscall_of(pid_t pid, pid_t tid)
 {
 	char path[64], line[256];

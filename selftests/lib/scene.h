@@ -86,6 +86,7 @@ bool sc_kernel_has(const char *symbol);
  *
  * Return: three times @ms, for a machine that has other things to do as well, and more
  * where DMIRROR_TIMEOUT_SCALE says so: a kernel with all debugging is many times slower.
+ * Below 4, the default of that, just @ms.
  */
 long sc_slow(long ms);
 
