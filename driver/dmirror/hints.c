@@ -11,10 +11,13 @@
  * What the advice means is place.c's business and cpu_fault.c's.
  *
  * Locks: hints->advise; hints->lock and dev->hints_lock, both spinlocks that
- * are never taken in interrupts.
+ * are never taken in interrupts. CPU faults find hints under RCU, however many
+ * files a process has; what they find may be on its way out, and has no ranges
+ * then.
  */
 #include <linux/jiffies.h>
 #include <linux/mm.h>
+#include <linux/rculist.h>
 #include <linux/slab.h>
 
 #include "hints.h"
@@ -35,6 +38,7 @@ int dmirror_hints_init(struct dmirror_client *client)
 	if (!hints)
 		return -ENOMEM;
 	hints->client = client;
+	hints->mm = client->mm;
 	mutex_init(&hints->advise);
 	spin_lock_init(&hints->lock);
 	INIT_HLIST_NODE(&hints->link);
@@ -48,19 +52,24 @@ int dmirror_hints_init(struct dmirror_client *client)
 void dmirror_hints_fini(struct dmirror_client *client)
 {
 	struct dmirror_hints *hints = client->hints;
+	struct dmirror_ranges last;
 
 	if (!hints)
 		return;
 	if (hints->ranges.at) {
 		spin_lock(&client->dev->hints_lock);
-		hash_del(&hints->link);
+		hash_del_rcu(&hints->link);
 		spin_unlock(&client->dev->hints_lock);
 		dmirror_mirror_unwatch(client);
-		kvfree(hints->ranges.at);
+		spin_lock(&hints->lock);
+		last = hints->ranges;
+		hints->ranges = (struct dmirror_ranges){};
+		spin_unlock(&hints->lock);
+		kvfree(last.at);
 	}
 	mutex_destroy(&hints->advise);
-	kvfree(hints);
 	client->hints = NULL;
+	kvfree_rcu(hints, rcu);
 }
 
 static int dmirror_ranges_alloc(struct dmirror_ranges *r)
@@ -90,11 +99,11 @@ static int dmirror_hints_begin(struct dmirror_hints *hints)
 		return ret;
 	}
 	first.max = DMIRROR_HINTS_MAX;
-	spin_lock(&client->dev->hints_lock);
 	spin_lock(&hints->lock);
 	hints->ranges = first;
 	spin_unlock(&hints->lock);
-	hash_add(client->dev->hints, &hints->link, (unsigned long)client->mm);
+	spin_lock(&client->dev->hints_lock);
+	hash_add_rcu(client->dev->hints, &hints->link, (unsigned long)hints->mm);
 	spin_unlock(&client->dev->hints_lock);
 	return 0;
 }
@@ -150,18 +159,23 @@ void dmirror_hints_forget(struct dmirror_hints *hints, unsigned long start,
 	spin_unlock(&hints->lock);
 }
 
+static void dmirror_hints_look(struct dmirror_hints *hints, unsigned long addr,
+			       struct dmirror_range *found)
+{
+	spin_lock(&hints->lock);
+	dmirror_ranges_find(&hints->ranges, addr, found);
+	spin_unlock(&hints->lock);
+}
+
 void dmirror_hints_find(struct dmirror_client *client, unsigned long addr,
 			struct dmirror_range *found)
 {
 	static const struct dmirror_ranges none;
 
-	if (!client->hints) {
+	if (client->hints)
+		dmirror_hints_look(client->hints, addr, found);
+	else
 		dmirror_ranges_find(&none, addr, found);
-		return;
-	}
-	spin_lock(&client->hints->lock);
-	dmirror_ranges_find(&client->hints->ranges, addr, found);
-	spin_unlock(&client->hints->lock);
 }
 
 void dmirror_hints_around(struct dmirror_device *dev, const struct mm_struct *mm,
@@ -169,15 +183,15 @@ void dmirror_hints_around(struct dmirror_device *dev, const struct mm_struct *mm
 {
 	struct dmirror_hints *hints;
 
-	spin_lock(&dev->hints_lock);
-	hash_for_each_possible(dev->hints, hints, link, (unsigned long)mm) {
-		if (hints->client->mm != mm)
+	rcu_read_lock();
+	hash_for_each_possible_rcu(dev->hints, hints, link, (unsigned long)mm) {
+		if (hints->mm != mm)
 			continue;
-		dmirror_hints_find(hints->client, addr, found);
+		dmirror_hints_look(hints, addr, found);
 		if (found->advice.around)
 			break;
 	}
-	spin_unlock(&dev->hints_lock);
+	rcu_read_unlock();
 }
 
 enum dmirror_verdict dmirror_hints_thrash(struct dmirror_client *client,

@@ -21,17 +21,21 @@
 
 /**
  * struct dmirror_hints - hints of a client
- * @client: whose
+ * @client: whose; not for those who find the hints by @link
+ * @mm: the client's, only to be compared
+ * @rcu: frees this when nobody can still be looking
  * @advise: serialises setting advice, the first of which brings about the
  *	memory of @ranges, @notifier and @link; allocates under it
- * @lock: protects @ranges and @thrash; nests in dev->hints_lock
+ * @lock: protects @ranges and @thrash
  * @ranges: the advice
  * @thrash: what moves back and forth
  * @notifier: tells what the process unmaps
- * @link: place among the device's, by address space
+ * @link: place among the device's, by address space; found under RCU
  */
 struct dmirror_hints {
 	struct dmirror_client *client;
+	const struct mm_struct *mm;
+	struct rcu_head rcu;	/* in the first page, as kvfree_rcu() wants it */
 	struct mutex advise;	/* setting, not looking */
 	spinlock_t lock;	/* @ranges, @thrash */
 	struct dmirror_ranges ranges;
@@ -100,7 +104,7 @@ void dmirror_hints_find(struct dmirror_client *client, unsigned long addr,
  * @mm: the process that faults
  * @addr: the address
  * @found: (in, out) the advice and how far it reaches, or its absence; unchanged
- *	if no client of the device that serves the process has any
+ *	if no client of the device that serves the process has had any
  *
  * When several clients of the device serve the process, one that has advice about
  * this for the address decides.

@@ -20,7 +20,8 @@
  *				touched under it
  *   snap->lock			in place of it, for a look that leaves nothing
  *   queue->lock		spinlock: what jobs are queued
- *   dev->hints_lock		spinlock; which clients have advice
+ *   dev->hints_lock		spinlock; which clients have advice; looked at
+ *				under RCU
  *   hints->lock		spinlock; taken by an invalidate callback, too
  *   vram->lock			spinlock, interrupts off: pages are freed under
  *				page table locks and, coherent ones, from
@@ -154,7 +155,7 @@ struct dmirror_vram {
  * @debugfs: directory, NULL when there is none
  * @engines: what does jobs
  * @clients: open files
- * @hints_lock: protects @hints
+ * @hints_lock: protects changes of @hints, which are read under RCU
  * @hints: struct dmirror_hints with advice, by address space
  */
 struct dmirror_device {
@@ -171,7 +172,7 @@ struct dmirror_device {
 	struct dmirror_engines *engines;
 	atomic_t clients;
 
-	spinlock_t hints_lock;		/* @hints */
+	spinlock_t hints_lock;		/* changes of @hints */
 	DECLARE_HASHTABLE(hints, 6);
 };
 
