@@ -14,17 +14,17 @@
 #   TIME=<seconds> how long to soak; SEED=, THREADS=, LIMIT=<MiB>, PROCS=<jobs>,
 #                  OWN=1 to fuzz without libFuzzer
 #   LONGER=<n>     check does n times as much of what is repeated
-#   KERNELS="k k" STEPS="s s"  what of check-all to run
+#   KERNELS="k k" STEPS="s s"  what of check-all to run; AGAIN=1: what passed as well
 #   HMM_DMIRROR_CACHE=<dir>  where the guest root is kept (~/.cache/hmm-dmirror)
 
 KDIR ?=
 KERNEL ?=
 TESTS ?=
 MODULE ?= hmm_dmirror
-export KDIR KERNEL TESTS MODULE TIME SEED THREADS LIMIT PROCS OWN KERNELS STEPS
+export KDIR KERNEL TESTS MODULE TIME SEED THREADS LIMIT PROCS OWN KERNELS STEPS AGAIN
 
 # kbuild looks for itself at W=, C=, V=, CC= and the like.
-KBUILD_VARS = $(filter-out KDIR=% KERNEL=% TESTS=% MODULE=% TIME=% SEED=% THREADS=% LIMIT=% PROCS=% OWN=% KERNELS=% STEPS=% LONGER=%,$(MAKEOVERRIDES))
+KBUILD_VARS = $(filter-out KDIR=% KERNEL=% TESTS=% MODULE=% TIME=% SEED=% THREADS=% LIMIT=% PROCS=% OWN=% KERNELS=% STEPS=% AGAIN=% LONGER=%,$(MAKEOVERRIDES))
 
 modules: ## build hmm_devmem.ko and hmm_dmirror.ko (KDIR=, W=1, C=1)
 	@tools/modules/build $(KBUILD_VARS)

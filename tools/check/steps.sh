@@ -32,10 +32,36 @@ step()
 		steps_complaints+=$(grep -aE '^(failed: |FAILED: |not ok |.*: \*\*\* )' "$log" |
 			head -n 30 | sed "s/^/$name: /")$'\n'
 	fi
-	steps_passed=$((steps_passed + p)) steps_failed=$((steps_failed + f))
-	steps_skipped=$((steps_skipped + s))
-	steps_rows+=("$(printf '%-14s %6d passed %4d failed %4d skipped %6d s' \
-		"$name" "$p" "$f" "$s" $((SECONDS - begin)))")
+	step_count "$name" "$p" "$f" "$s" $((SECONDS - begin))
+}
+
+# step_count NAME PASSED FAILED SKIPPED SECONDS
+step_count()
+{
+	steps_passed=$((steps_passed + $2)) steps_failed=$((steps_failed + $3))
+	steps_skipped=$((steps_skipped + $4))
+	steps_rows+=("$(printf '%-14s %6d passed %4d failed %4d skipped %6d s' "$@")")
+}
+
+# step_once FILE NAME COMMAND...: a step that is only counted if it has passed before,
+# as FILE, unless empty, says then.
+step_once()
+{
+	local file=$1 name=$2 passed=$steps_passed failed=$steps_failed
+	local skipped=$steps_skipped begin=$SECONDS row
+
+	shift
+	if [ -s "$file" ]; then
+		printf '\n=== %s: has passed already\n' "$name"
+		read -r -a row <"$file"
+		step_count "$name" "${row[@]}"
+		return
+	fi
+	step "$@"
+	if [ -n "$file" ] && [ "$steps_failed" -eq "$failed" ]; then
+		echo $((steps_passed - passed)) 0 $((steps_skipped - skipped)) \
+			$((SECONDS - begin)) >"$file"
+	fi
 }
 
 # What failed, the table, and all results counted, so that one who sees only the end
