@@ -36,7 +36,7 @@ sub judge {
 	return ('failed', "unexpected $r->{directive}");
 }
 
-# The log of one program as run_kselftest.sh keeps it: each line of the program
+# The log of one program as kselftest keeps it: each line of the program
 # has been prefixed with "# ". Returns (list of results, list of complaints);
 # a result is { name, status, reason }.
 sub parse_log {
@@ -80,13 +80,13 @@ sub parse_log {
 	return (\@results, \@wrong);
 }
 
-# The one line run_kselftest.sh prints about the program.
+# The one line kselftest prints about the program.
 sub parse_outer {
 	my ($text) = @_;
 	my @lines = grep { defined } map { parse_result($_) } split /\n/, $text;
 
-	return (undef, 'no result from run_kselftest.sh') if !@lines;
-	return (undef, 'several results from run_kselftest.sh') if @lines > 1;
+	return (undef, 'no result from kselftest') if !@lines;
+	return (undef, 'several results from kselftest') if @lines > 1;
 	return ($lines[0], '');
 }
 

@@ -6,39 +6,47 @@ package Required;
 use strict;
 use warnings;
 
+my (%holds, %config);
+
+sub release {
+	open(my $f, '<', '/proc/sys/kernel/osrelease') or die "no release: $!\n";
+	chomp(my $release = <$f>);
+	return $release;
+}
+
 sub kernel_at_least {
 	my ($want) = @_;
 	my ($a, $b) = split /\./, $want;
-	my ($x, $y) = `uname -r` =~ /^(\d+)\.(\d+)/;
+	my ($x, $y) = release() =~ /^(\d+)\.(\d+)/;
 
 	return $x > $a || ($x == $a && $y >= ($b // 0));
 }
 
 sub config_has {
 	my ($option) = @_;
-	my $release = `uname -r`;
+	my $release = release();
 
-	chomp $release;
 	for my $path ("/boot/config-$release", "/lib/modules/$release/config",
 		      "/lib/modules/$release/build/.config") {
+		last if %config;
 		open(my $f, '<', $path) or next;
-		return scalar grep { /^CONFIG_\Q$option\E=[ym]$/ } <$f>;
+		local $/;
+		%config = map { $_ => 1 } <$f> =~ /^CONFIG_(\w+)=[ym]$/mg;
 	}
-	die "cannot find the configuration of kernel $release\n";
+	die "cannot find the configuration of kernel $release\n" if !%config;
+	return exists $config{$option};
 }
 
 # The headers of the running kernel, with the tools that build modules.
 sub has_headers {
-	my $release = `uname -r`;
+	my $release = release();
 
-	chomp $release;
 	return -x "/lib/modules/$release/build/scripts/mod/modpost";
 }
 
-sub holds {
+sub judge {
 	my ($c, $target) = @_;
 
-	return !holds($1, $target) if $c =~ /^!(.+)$/;
 	return -e '/dev/hmm_dmirror2' if $c eq 'coherent';
 	return -e '/dev/hmm_dmirror0' if $c eq 'private';
 	return $target eq $1 if $c =~ /^target=(.+)$/;
@@ -49,6 +57,15 @@ sub holds {
 	return system("modinfo -n '$1' >/dev/null 2>&1") == 0
 		if $c =~ /^module:([\w-]+)$/;
 	die "unknown condition '$c'\n";
+}
+
+# Each condition is looked at once: there are many of few kinds.
+sub holds {
+	my ($c, $target) = @_;
+
+	return !holds($1, $target) if $c =~ /^!(.+)$/;
+	$holds{$c} //= judge($c, $target) ? 1 : 0;
+	return $holds{$c};
 }
 
 # Returns the patterns of a file whose conditions hold.
@@ -86,12 +103,14 @@ sub glob_to_re {
 # { name, reason }. A pattern of two parts means the program as a whole.
 sub missing {
 	my ($patterns, $status) = @_;
-	my @wrong;
+	my (@wrong, %of);
 
+	push @{$of{(split /:/)[0]}}, $_ for sort keys %$status;
 	for my $p (@$patterns) {
 		my $re = glob_to_re($p =~ tr/:// == 1 && $p !~ /^modules:/ ?
 				    "$p:*" : $p);
-		my @hits = grep { /$re/ } sort keys %$status;
+		# No pattern is about several collections.
+		my @hits = grep { /$re/ } @{$of{(split /:/, $p)[0]} // []};
 
 		push @wrong, { name => $p, reason => 'required, but did not run' }
 			if !@hits;

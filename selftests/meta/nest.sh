@@ -10,7 +10,7 @@
 nest()
 {
 	[ -x "$NEST/run" ] ||
-		cp -r ../run ../run_kselftest.sh ../kselftest ../runlib "$NEST/"
+		cp -r ../run ../kselftest ../runlib "$NEST/"
 	rm -rf "$NEST/bait" "$NEST/results"
 	mkdir -p "$NEST/bait"
 	: > "$NEST/kselftest-list.txt"
