@@ -8,7 +8,7 @@
 #define PROCS	8
 #define NPAGES	(6 * DM_2M_PAGES)
 #define SIZE	(NPAGES * DM_PAGE)
-#define ROUNDS	(20 * sc_longer())
+#define ROUNDS	(10 * sc_longer())
 
 DMD_FIXTURE(jobs);
 

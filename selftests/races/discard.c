@@ -17,7 +17,7 @@
 #include "scene.h"
 
 #define NPAGES	64
-#define RUN_MS	(1500 * sc_longer())
+#define RUN_MS	(1000 * sc_longer())
 
 struct world {
 	struct dm_ctx	dm;

@@ -19,7 +19,7 @@
 
 #define NUSERS	2
 #define NPAGES	64
-#define RUN_MS	(1500 * sc_longer())
+#define RUN_MS	(1000 * sc_longer())
 
 FIXTURE(withdraw)
 {
