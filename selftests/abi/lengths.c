@@ -17,7 +17,7 @@
 #define RANGE		(64UL << 30)
 #define WINDOW		(64UL << 20)
 /* How long a command runs before it is killed, and how soon it must be gone. */
-#define RUN_MS		1500
+#define RUN_MS		1000
 #define GONE_MS		1000
 /* What a command may take of memory that is not the process's own. */
 #define KERNEL_KB	(64UL << 10)

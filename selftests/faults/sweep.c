@@ -49,7 +49,7 @@ FIXTURE_TEARDOWN(sweep)
 /* All of the first ones; of many, some, and the last. */
 static long next_nth(long nth, long hits)
 {
-	long next = nth < 6 * sc_longer() ? nth + 1 : nth + nth / 2;
+	long next = nth < 4 * sc_longer() ? nth + 1 : nth + nth / 2;
 
 	return next > hits && nth < hits ? hits : next;
 }
