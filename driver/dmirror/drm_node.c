@@ -205,8 +205,8 @@ static const struct drm_driver dmirror_drm_driver = {
 	.desc = "GPU without the hardware",
 	COMPAT_DRM_DATE("0")
 	COMPAT_DRM_SHOW_FDINFO(dmirror_drm_fdinfo)
-	.major = 1,
-	.minor = 0,
+	.major = HMM_DMIRROR_DRM_MAJOR,
+	.minor = HMM_DMIRROR_DRM_MINOR,
 };
 
 static void dmirror_drm_release(struct drm_device *drm, void *dev)

@@ -142,7 +142,12 @@ TEST_F(abi, of_32_bits)
 {
 	struct drm_hmm_dmirror_get_param *param;
 	struct drm_hmm_dmirror_migrate *move;
+	struct drm_hmm_dmirror_query *query;
+	struct drm_hmm_dmirror_stats *stats;
+	struct drm_hmm_dmirror_submit *submit;
+	struct drm_hmm_dmirror_job *job;
 	char *low;
+	__u64 *word;
 	int ret;
 
 	low = mmap(NULL, 2 * DM_PAGE, PROT_READ | PROT_WRITE,
@@ -168,6 +173,40 @@ TEST_F(abi, of_32_bits)
 	EXPECT_ALL(self->dm.fd, low + DM_PAGE, 1, DM_ON_DEV);
 	move->flags = 2;
 	EXPECT_EQ(-EINVAL, ioctl32(self->drm, DRM_IOCTL_HMM_DMIRROR_MIGRATE, move));
+
+	/* Those that have pointers in them. */
+	word = (void *)(low + DM_PAGE - 64);
+	query = (void *)low;
+	*query = (struct drm_hmm_dmirror_query){
+		.start = (uintptr_t)low + DM_PAGE, .length = DM_PAGE,
+		.pages = (uintptr_t)word,
+	};
+	EXPECT_EQ(0, ioctl32(self->drm, DRM_IOCTL_HMM_DMIRROR_QUERY, query));
+	EXPECT_EQ(1, query->nr_pages);
+	EXPECT_EQ(HMM_DMIRROR_QUERY_VRAM, HMM_DMIRROR_QUERY_LOCATION(*word));
+
+	stats = (void *)low;
+	*stats = (struct drm_hmm_dmirror_stats){
+		.values = (uintptr_t)word, .count = 1,
+		.scope = HMM_DMIRROR_STATS_DEVICE,
+	};
+	*word = ~0ULL;
+	EXPECT_EQ(0, ioctl32(self->drm, DRM_IOCTL_HMM_DMIRROR_STATS, stats));
+	EXPECT_NE(~0ULL, *word);
+
+	submit = (void *)low;
+	job = (void *)(low + 1024);
+	*job = (struct drm_hmm_dmirror_job){
+		.op = HMM_DMIRROR_JOB_FILL, .dst = (uintptr_t)low + DM_PAGE,
+		.length = DM_PAGE, .value = 0x0123456789abcdefULL,
+	};
+	*submit = (struct drm_hmm_dmirror_submit){
+		.jobs = (uintptr_t)job, .nr_jobs = 1,
+	};
+	EXPECT_EQ(0, ioctl32(self->drm, DRM_IOCTL_HMM_DMIRROR_SUBMIT, submit));
+	EXPECT_EQ(0, dmd_wait(self->drm, 0, submit->seqno, 60000, &ret));
+	EXPECT_EQ(0, ret);
+	EXPECT_EQ(job->value, *(__u64 *)(low + DM_PAGE));
 	munmap(low, 2 * DM_PAGE);
 }
 #endif

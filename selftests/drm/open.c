@@ -50,7 +50,41 @@ static int param_of(int fd)
 	return dmd_param(fd, HMM_DMIRROR_PARAM_DEVICE, &value);
 }
 
-/* Opens, and moves a page there and back; the errno, for an exit status. */
+/* Every command but INJECT, which is not for everybody. Returns 0 or a negative errno. */
+static int use_commands(int fd, struct dm_buf *b)
+{
+	struct drm_hmm_dmirror_job job = {
+		.op = HMM_DMIRROR_JOB_FILL, .length = b->size, .value = 7,
+		.dst = (__u64)(uintptr_t)b->ptr,
+	};
+	struct drm_hmm_dmirror_inject inject = { .point = "copy" };
+	__u64 pages[NPAGES], value;
+	int ret = param_of(fd);
+
+	if (!ret)
+		ret = dmd_advise(fd, b->ptr, b->size, HMM_DMIRROR_ADVISE_LOCATION,
+				 HMM_DMIRROR_LOCATION_SYSTEM);
+	if (!ret)
+		ret = dmd_run(fd, &job, NULL);
+	if (!ret && (*(__u64 *)b->ptr != 7 || ((__u64 *)(b->ptr + b->size))[-1] != 7))
+		ret = -EIO;
+	if (!ret)
+		ret = dmd_query(fd, b->ptr, NPAGES, pages);
+	if (!ret)
+		ret = dmd_stats(fd, HMM_DMIRROR_STATS_FILE, &value, 1);
+	if (!ret)
+		ret = dmd_evict(fd, HMM_DMIRROR_EVICT_RANGE, b->ptr, b->size, NULL);
+	if (!ret && dmd_has(fd, HMM_DMIRROR_FEATURE_EXCLUSIVE))
+		ret = dmd_exclusive(fd, HMM_DMIRROR_EXCLUSIVE_TAKE, b->ptr, b->size, NULL);
+	if (!ret && geteuid() && dmd_inject(fd, &inject) == 0)
+		ret = -ENOTRECOVERABLE;
+	return ret;
+}
+
+/*
+ * Opens, moves pages there and back, and does all else there is; the errno, for an
+ * exit status.
+ */
 static int use_node(const char *path)
 {
 	struct dm_buf b;
@@ -68,6 +102,8 @@ static int use_node(const char *path)
 		ret = -dmd_to_system(fd, b.ptr, b.size);
 	if (!ret && dm_verify(b.ptr, NPAGES, b.ptr, 1, DM_CHILD, NULL))
 		ret = EIO;
+	if (!ret)
+		ret = -use_commands(fd, &b);
 	close(fd);
 	return ret;
 }

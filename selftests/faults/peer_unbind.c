@@ -133,11 +133,13 @@ static int all_for(int index, struct dm_buf *b)
 TEST_F(peer_unbind, moving)
 {
 	bool ours = variant->at != variant->gone;
+	char soon[64];
 	int fd;
 
 	/* The files of a device that goes go first: its window closes by itself. */
+	snprintf(soon, sizeof(soon), "nth=1 delay_us=%d", dm_timeout(1) * 375000);
 	ASSERT_EQ(0, dm_inject_arm(variant->at, variant->window,
-				   ours ? WIN_ARM : "nth=1 delay_us=3000000"));
+				   ours ? WIN_ARM : soon));
 	hand_start(&self->mover, do_peer);
 	ASSERT_EQ(0, dm_inject_wait(variant->at, variant->window, 1));
 	hand_start(&self->other, variant->gone == PEER ? do_unbind_peer : do_unbind);

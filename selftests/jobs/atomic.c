@@ -196,18 +196,28 @@ TEST_F_TIMEOUT(jobs, taken_in_turns, dm_timeout(60))
 struct mover {
 	pthread_t thread;
 	struct dm_buf *b;
-	int drm, peer;
-	_Atomic int stop, moves;
+	int drm, peer, peer_number;
+	_Atomic int stop;
+	__u64 in, over, out;	/* times the page moved there */
 };
 
 static void *moves(void *arg)
 {
 	struct mover *m = arg;
+	__u64 pages[DMD_CLASSES];
 
 	while (!m->stop) {
-		m->moves += !dmd_to_vram(m->drm, m->b->ptr, DM_PAGE);
+		if (!dmd_migrate(m->drm, m->b->ptr, DM_PAGE, HMM_DMIRROR_DEST_VRAM, 0, 0,
+				 pages))
+			m->in += pages[HMM_DMIRROR_PAGE_MOVED];
 		usleep(1000);
-		m->moves += !dmd_to_vram(m->peer, m->b->ptr, DM_PAGE);
+		if (!dmd_migrate(m->drm, m->b->ptr, DM_PAGE, HMM_DMIRROR_DEST_DEVICE, 0,
+				 m->peer_number, pages))
+			m->over += pages[HMM_DMIRROR_PAGE_MOVED];
+		usleep(1000);
+		if (!dmd_migrate(m->peer, m->b->ptr, DM_PAGE, HMM_DMIRROR_DEST_SYSTEM, 0,
+				 0, pages))
+			m->out += pages[HMM_DMIRROR_PAGE_MOVED];
 		usleep(1000);
 	}
 	return NULL;
@@ -216,7 +226,8 @@ static void *moves(void *arg)
 /* The page goes to one device, the other, and home, all the time. */
 TEST_F_TIMEOUT(jobs, on_the_move, dm_timeout(60))
 {
-	struct mover m = { .drm = self->drm, .peer = self->peer };
+	struct mover m = { .drm = self->drm, .peer = self->peer,
+			   .peer_number = variant->peer };
 	struct words *w;
 	struct dm_buf b;
 
@@ -228,7 +239,9 @@ TEST_F_TIMEOUT(jobs, on_the_move, dm_timeout(60))
 	EXPECT_EQ(0, everybody(w, self->drm, self->peer));
 	m.stop = 1;
 	pthread_join(m.thread, NULL);
-	EXPECT_LT(0, m.moves);
+	EXPECT_LT(0, m.in);
+	EXPECT_LT(0, m.over);
+	EXPECT_LT(0, m.out);
 	EXPECT_SUMS(w);
 	dm_buf_free(&b);
 }

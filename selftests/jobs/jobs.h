@@ -157,6 +157,28 @@ static inline bool word_leaves(const volatile __u64 *word, __u64 value, int ms)
 	return true;
 }
 
+/* Wait until no files of a device are open but those of the test. */
+static inline bool jobs_alone(struct dm_ctx *dm, int ms)
+{
+	__u64 ours = dm_stat(&dm->start, "clients") + 1 + (dm->fd >= 0);
+	long long end = sc_now_ms() + sc_slow(ms);
+
+	while (dm_stat_now(dm->index, "clients") != ours) {
+		if (sc_now_ms() > end)
+			return false;
+		usleep(10000);
+	}
+	return true;
+}
+
+/* What the others still can do. */
+#define JOBS_EXPECT_WORKS() do {					\
+	__u64 word_ = 0;						\
+									\
+	EXPECT_EQ(0, job_run1(self->drm, job_fill(&word_, 8, 99), NULL));	\
+	EXPECT_EQ(99, word_);						\
+} while (0)
+
 #define EXPECT_FAULT(res, addr, how) do {				\
 	EXPECT_EQ(-EFAULT, (res)->status);				\
 	EXPECT_EQ(VA(addr) & ~(DM_PAGE - 1), (res)->fault_addr);	\

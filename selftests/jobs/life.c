@@ -80,28 +80,6 @@ static int keep_busy(int fd, struct dm_buf *b)
 	return ret;
 }
 
-/* Wait until no files are open but those of the test. */
-static bool alone(struct dm_ctx *dm, int ms)
-{
-	__u64 ours = dm_stat(&dm->start, "clients") + 1 + (dm->fd >= 0);
-	long long end = sc_now_ms() + sc_slow(ms);
-
-	while (dm_stat_now(dm->index, "clients") != ours) {
-		if (sc_now_ms() > end)
-			return false;
-		usleep(10000);
-	}
-	return true;
-}
-
-/* What the others still can do. */
-#define EXPECT_WORKS() do {						\
-	__u64 word_ = 0;						\
-									\
-	EXPECT_EQ(0, job_run1(self->drm, job_fill(&word_, 8, 99), NULL));	\
-	EXPECT_EQ(99, word_);						\
-} while (0)
-
 /* A child with busy queues, that ends as @how says. Returns its status. */
 static int child_ends(struct sc_sync *ready, const char *how)
 {
@@ -157,11 +135,11 @@ TEST_F(life, processes)
 			EXPECT_EQ(strcmp(ends[i], "kill") ? 0 : 128 + SIGKILL, status) {
 				TH_LOG("%s", ends[i]);
 			}
-			EXPECT_TRUE(alone(&self->dm, SOON_MS)) {
+			EXPECT_TRUE(jobs_alone(&self->dm, SOON_MS)) {
 				TH_LOG("%s: the file is still open", ends[i]);
 			}
 			EXPECT_GT(sc_slow(2 * SOON_MS), sc_now_ms() - start);
-			EXPECT_WORKS();
+			JOBS_EXPECT_WORKS();
 		}
 	}
 	/* Nothing of theirs timed out: it was ended. */
@@ -271,8 +249,8 @@ TEST_F(life, orphaned_file)
 	EXPECT_TRUE(canceled(4 * ORPHANS));
 	EXPECT_EQ(2, dm_stat_now(DM_PRIVATE0, "clients"));
 	ASSERT_EQ(0, sc_post(&o.leave));
-	EXPECT_TRUE(alone(&self->dm, SOON_MS));
-	EXPECT_WORKS();
+	EXPECT_TRUE(jobs_alone(&self->dm, SOON_MS));
+	JOBS_EXPECT_WORKS();
 	orphan_fini(&o);
 }
 
@@ -426,7 +404,7 @@ TEST_F(life, unbind)
 	EXPECT_TAGS(r.ptr, 64, r.ptr, 1, DM_CPU);
 
 	REBIND();
-	EXPECT_WORKS();
+	JOBS_EXPECT_WORKS();
 	pending_free(&p);
 	dm_buf_free(&b);
 	dm_buf_free(&r);

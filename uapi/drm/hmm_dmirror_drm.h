@@ -51,6 +51,10 @@
 extern "C" {
 #endif
 
+/* What drmGetVersion() says of a driver that does all that is in this file */
+#define HMM_DMIRROR_DRM_MAJOR		1
+#define HMM_DMIRROR_DRM_MINOR		0
+
 #define DRM_HMM_DMIRROR_GET_PARAM	0x00
 #define DRM_HMM_DMIRROR_MIGRATE		0x01
 #define DRM_HMM_DMIRROR_ADVISE		0x02
@@ -66,7 +70,11 @@ extern "C" {
 #define HMM_DMIRROR_PARAM_FEATURES		0  /* HMM_DMIRROR_FEATURE_* */
 #define HMM_DMIRROR_PARAM_VRAM_SIZE		1  /* bytes of device memory */
 #define HMM_DMIRROR_PARAM_VRAM_FREE		2  /* bytes of it that are free now */
-#define HMM_DMIRROR_PARAM_PAGE_ORDERS		3  /* bit n: pages of PAGE_SIZE << n */
+#define HMM_DMIRROR_PARAM_PAGE_ORDERS		3  /* bit n: pages of PAGE_SIZE << n;
+						    * the kernel migrates base
+						    * pages, and from 7.0 on those
+						    * of PMD_SIZE, nothing between
+						    */
 #define HMM_DMIRROR_PARAM_DEVICE		4  /* number of this device */
 #define HMM_DMIRROR_PARAM_DEVICES		5  /* bit n: device n exists */
 #define HMM_DMIRROR_PARAM_CLIENT_VRAM		6  /* bytes a file may have resident */

@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Things that happen while a job is in a window of the driver, where it is held until
+ * they have begun: the process ends in one way or another, its memory goes, it forks.
+ * It is over soon after, nobody sees anything but old or new, and the jobs of others go
+ * on meanwhile.
+ *
+ * The process is another one: some windows have its mmap lock, so that it may not get
+ * far before they are closed.
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include "dm_inject.h"
+#include "jobs.h"
+
+#define NPAGES		16UL
+#define HOLE		(NPAGES / 2)
+#define WORDS		((long)(DM_PAGE / 8))
+#define SOON_MS		5000
+#define OLD		0x1111111111111111ULL
+#define NEW		0x2222222222222222ULL
+
+FIXTURE(windows) {
+	struct dm_ctx dm;
+	struct sc_sync ready, go;
+	int drm;
+};
+
+/* What a job passes that fills memory the device does not have yet, in this order. */
+FIXTURE_VARIANT(windows) { const char *window; };
+#define WINDOW(w) FIXTURE_VARIANT_ADD(windows, w) { #w }
+WINDOW(buffer);
+WINDOW(reserve);
+WINDOW(alloc_in_small);
+WINDOW(collect);
+WINDOW(copy);
+WINDOW(commit);
+WINDOW(finalize);
+WINDOW(leaf);
+WINDOW(notifier);
+WINDOW(table);
+WINDOW(install);
+WINDOW(access);
+
+FIXTURE_SETUP(windows)
+{
+	self->drm = -1;
+	DM_INJECT_SETUP();
+	DMD_SETUP(&self->dm, &self->drm, DM_PRIVATE0, DM_PRIVATE1);
+	ASSERT_EQ(0, sc_sync_init(&self->ready));
+	ASSERT_EQ(0, sc_sync_init(&self->go));
+}
+
+FIXTURE_TEARDOWN(windows)
+{
+	if (dm_inject_status() || self->drm < 0)
+		return;
+	dm_inject_off(DM_PRIVATE0);
+	sc_sync_fini(&self->ready);
+	sc_sync_fini(&self->go);
+	dmd_teardown(_metadata, &self->dm, self->drm);
+}
+
+/* The process whose job is held. */
+struct owner {
+	struct dm_buf b;
+	res_t res;
+	__u64 seqno;
+	int fd;
+};
+
+/* How many words from the first on are NEW, if the rest up to @n is OLD; or -1. */
+static long news(const volatile __u64 *p, long n)
+{
+	long i, k;
+
+	for (i = 0; i < n && p[i] == NEW; i++)
+		;
+	for (k = i; k < n && p[k] == OLD; k++)
+		;
+	return k == n ? i : -1;
+}
+
+/* Waits for the job; its status, or a positive number. */
+static int job_end(struct owner *o)
+{
+	__s32 status;
+
+	return dmd_wait(o->fd, 0, o->seqno, 60000, &status) ? 1 : status;
+}
+
+/* The rest of the memory goes: the job faults there, or was there before. */
+static int unmaps(struct owner *o)
+{
+	__u8 *hole = o->b.ptr + HOLE * DM_PAGE;
+	int status;
+
+	if (munmap(hole, (NPAGES - HOLE) * DM_PAGE))
+		return 2;
+	status = job_end(o);
+	if (news((__u64 *)o->b.ptr, HOLE * WORDS) != HOLE * WORDS)
+		return 3;
+	if (!status)
+		return 0;
+	return status == -EFAULT && o->res.fault_addr == VA(hole) &&
+	       o->res.access == HMM_DMIRROR_ACCESS_WRITE &&
+	       o->res.done == HOLE * DM_PAGE ? 0 : 4;
+}
+
+/* The parent gets all that the device writes, the child what was there when it began. */
+static int forks(struct owner *o)
+{
+	__u64 *p = (__u64 *)o->b.ptr;
+	pid_t pid = sc_fork();
+	long had;
+
+	if (pid < 0)
+		return 2;
+	if (!pid) {
+		had = news(p, NPAGES * WORDS);
+		usleep(100000);
+		_exit(had < 0 || news(p, NPAGES * WORDS) != had);
+	}
+	if (job_end(o) || news(p, NPAGES * WORDS) != NPAGES * WORDS)
+		return 3;
+	return sc_reap(pid) ? 4 : 0;
+}
+
+/* Everything is sent home, and advised to stay there. The job gets what it needs. */
+static int evicts(struct owner *o)
+{
+	int ret;
+
+	if (dmd_advise(o->fd, o->b.ptr, o->b.size, HMM_DMIRROR_ADVISE_LOCATION,
+		       HMM_DMIRROR_LOCATION_SYSTEM))
+		return 2;
+	/* What is on its way cannot leave. */
+	ret = dmd_evict(o->fd, HMM_DMIRROR_EVICT_ALL, NULL, 0, NULL);
+	if (ret && ret != -EBUSY)
+		return 3;
+	return job_end(o) || news((__u64 *)o->b.ptr, NPAGES * WORDS) != NPAGES * WORDS ?
+	       4 : 0;
+}
+
+static int exits(struct owner *o)
+{
+	return 0;
+}
+
+static int execs(struct owner *o)
+{
+	execlp("true", "true", NULL);
+	return 2;
+}
+
+static int execs_with_file(struct owner *o)
+{
+	fcntl(o->fd, F_SETFD, 0);
+	return execs(o);
+}
+
+/* Until it is killed. */
+static int waits(struct owner *o)
+{
+	while (o->fd >= 0)
+		pause();
+	return 2;
+}
+
+static void owner(struct sc_sync *ready, struct sc_sync *go, int (*what)(struct owner *))
+{
+	static struct owner o;
+	job_t job;
+
+	o.fd = dmd_open(DM_PRIVATE0);
+	if (o.fd < 0 || dm_buf_anon(&o.b, NPAGES, DM_BUF_SMALL))
+		_exit(90);
+	for (size_t i = 0; i < NPAGES * WORDS; i++)
+		((__u64 *)o.b.ptr)[i] = OLD;
+	job = job_fill(o.b.ptr, o.b.size, NEW);
+	if (sc_post(ready) || sc_wait(go) ||
+	    dmd_submit(o.fd, 0, &job, 1, &o.res, &o.seqno) || sc_wait(go))
+		_exit(91);
+	_exit(what(&o));
+}
+
+#define ARM(how) ASSERT_EQ(0, dm_inject_arm(DM_PRIVATE0, variant->window, how))
+
+/* Returns how @what ended. */
+static int held(struct __test_metadata *_metadata, FIXTURE_DATA(windows) *self,
+		const FIXTURE_VARIANT(windows) *variant, int (*what)(struct owner *))
+{
+	pid_t pid = sc_fork();
+	int ret;
+
+	ASSERT_LE(0, pid);
+	if (!pid)
+		owner(&self->ready, &self->go, what);
+	ASSERT_EQ(0, sc_wait(&self->ready));
+	ARM("nth=1 delay_us=10000000");
+	ASSERT_EQ(0, sc_post(&self->go));
+	ASSERT_EQ(0, dm_inject_wait(DM_PRIVATE0, variant->window, 1));
+	ASSERT_EQ(0, what == waits ? kill(pid, SIGKILL) : sc_post(&self->go));
+	/* Time to begin. The job of another file is not in its way. */
+	JOBS_EXPECT_WORKS();
+	usleep(20000);
+	EXPECT_EQ(1, dm_inject_get(DM_PRIVATE0, variant->window, "waiting"));
+	ARM("");
+	ret = sc_reap(pid);
+	EXPECT_TRUE(jobs_alone(&self->dm, SOON_MS));
+	EXPECT_MOVED(&self->dm, "jobs_timed_out", 0);
+	return ret;
+}
+
+#define EXPECT_HELD(status, what) \
+	EXPECT_EQ(status, held(_metadata, self, variant, what))
+
+TEST_F(windows, ends)
+{
+	EXPECT_HELD(128 + SIGKILL, waits);
+	EXPECT_HELD(0, exits);
+	EXPECT_HELD(0, execs);
+	EXPECT_HELD(0, execs_with_file);
+	EXPECT_MOVED(&self->dm, "jobs_failed", 0);
+	JOBS_EXPECT_WORKS();
+}
+
+TEST_F(windows, unmapped) { EXPECT_HELD(0, unmaps); }
+TEST_F(windows, forked) { EXPECT_HELD(0, forks); }
+TEST_F(windows, advised_and_evicted) { EXPECT_HELD(0, evicts); }
+
+DM_INJECT_MAIN(1, "vram_mb=4")
