@@ -146,7 +146,7 @@ TEST_F(oversub, two_processes)
 			sweep(self->dm.index, i, self->vram, &p[i]);
 		moved[i] = now();
 	}
-	while (now() < start + dm_timeout(1) ||
+	while (now() < start + dm_timeout(2) ||
 	       ((ops[0] <= twice || ops[1] <= twice) && now() < start + dm_timeout(20))) {
 		usleep(10 * 1000);
 		for (i = 0; i < 2; i++) {

@@ -133,11 +133,11 @@ static int all_for(int index, struct dm_buf *b)
 TEST_F(peer_unbind, moving)
 {
 	bool ours = variant->at != variant->gone;
+	int fd, us = dm_timeout(1) * 500000;
 	char soon[64];
-	int fd;
 
 	/* The files of a device that goes go first: its window closes by itself. */
-	snprintf(soon, sizeof(soon), "nth=1 delay_us=%d", dm_timeout(1) * 375000);
+	snprintf(soon, sizeof(soon), "nth=1 delay_us=%d", us < 10000000 ? us : 10000000);
 	ASSERT_EQ(0, dm_inject_arm(variant->at, variant->window,
 				   ours ? WIN_ARM : soon));
 	hand_start(&self->mover, do_peer);

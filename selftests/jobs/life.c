@@ -139,7 +139,7 @@ TEST_F(life, processes)
 				TH_LOG("%s: the file is still open", ends[i]);
 			}
 			EXPECT_GT(sc_slow(2 * SOON_MS), sc_now_ms() - start);
-			JOBS_EXPECT_WORKS();
+			EXPECT_EQ(0, jobs_work(self->drm));
 		}
 	}
 	/* Nothing of theirs timed out: it was ended. */
@@ -250,7 +250,7 @@ TEST_F(life, orphaned_file)
 	EXPECT_EQ(2, dm_stat_now(DM_PRIVATE0, "clients"));
 	ASSERT_EQ(0, sc_post(&o.leave));
 	EXPECT_TRUE(jobs_alone(&self->dm, SOON_MS));
-	JOBS_EXPECT_WORKS();
+	EXPECT_EQ(0, jobs_work(self->drm));
 	orphan_fini(&o);
 }
 
@@ -404,7 +404,7 @@ TEST_F(life, unbind)
 	EXPECT_TAGS(r.ptr, 64, r.ptr, 1, DM_CPU);
 
 	REBIND();
-	JOBS_EXPECT_WORKS();
+	EXPECT_EQ(0, jobs_work(self->drm));
 	pending_free(&p);
 	dm_buf_free(&b);
 	dm_buf_free(&r);
