@@ -76,9 +76,12 @@ static int use_commands(int fd, struct dm_buf *b)
 		ret = dmd_evict(fd, HMM_DMIRROR_EVICT_RANGE, b->ptr, b->size, NULL);
 	if (!ret && dmd_has(fd, HMM_DMIRROR_FEATURE_EXCLUSIVE))
 		ret = dmd_exclusive(fd, HMM_DMIRROR_EXCLUSIVE_TAKE, b->ptr, b->size, NULL);
-	if (!ret && geteuid() && dmd_inject(fd, &inject) == 0)
-		ret = -ENOTRECOVERABLE;
-	return ret;
+	if (ret || !geteuid())
+		return ret;
+	ret = dmd_inject(fd, &inject);
+	if (ret == -EPERM || ret == -EOPNOTSUPP)
+		return 0;
+	return ret ? ret : -ENOTRECOVERABLE;
 }
 
 /*

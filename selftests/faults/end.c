@@ -189,7 +189,7 @@ TEST_F(end, device_unbound)
 	ASSERT_EQ(0, hand_init(&self->hand, DM_PRIVATE0, &self->b));
 	ASSERT_EQ(0, hand_init(&self->other, DM_PRIVATE0, &self->b));
 	self->hand.gen = 2;
-	snprintf(how, sizeof(how), "nth=1 delay_us=%ld", 150 * sc_slow(1000));
+	snprintf(how, sizeof(how), "nth=1 delay_us=%ld", 200 * sc_slow(1000));
 	ASSERT_EQ(0, dm_inject_arm(DM_PRIVATE0, self->window, how));
 	hand_start(&self->hand, variant->s.fn);
 	ASSERT_TRUE(was_open(self->window));

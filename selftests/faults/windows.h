@@ -17,7 +17,7 @@
 #define WIN_ARM		"nth=1 delay_us=10000000"
 #define DELAY_MS	10000
 /* How long a party that should be stuck is given to show that it is not. */
-#define WIN_LOOK_MS	50
+#define WIN_LOOK_MS	100
 
 struct hand;
 typedef int (*hand_fn)(struct hand *h);

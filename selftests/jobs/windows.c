@@ -22,7 +22,7 @@
 #define OLD		0x1111111111111111ULL
 #define NEW		0x2222222222222222ULL
 
-struct house {
+struct env {
 	struct dm_ctx dm;
 	struct sc_sync ready, go;
 	int drm;
@@ -33,7 +33,7 @@ struct window {
 	bool locked;
 };
 
-FIXTURE(windows) { struct house h; };
+FIXTURE(windows) { struct env e; };
 
 /*
  * What a job passes that fills memory the device does not have yet; in some of it the
@@ -57,21 +57,21 @@ WINDOW(access, true);
 
 FIXTURE_SETUP(windows)
 {
-	self->h.drm = -1;
+	self->e.drm = -1;
 	DM_INJECT_SETUP();
-	DMD_SETUP(&self->h.dm, &self->h.drm, DM_PRIVATE0, DM_PRIVATE1);
-	ASSERT_EQ(0, sc_sync_init(&self->h.ready));
-	ASSERT_EQ(0, sc_sync_init(&self->h.go));
+	DMD_SETUP(&self->e.dm, &self->e.drm, DM_PRIVATE0, DM_PRIVATE1);
+	ASSERT_EQ(0, sc_sync_init(&self->e.ready));
+	ASSERT_EQ(0, sc_sync_init(&self->e.go));
 }
 
 FIXTURE_TEARDOWN(windows)
 {
-	if (dm_inject_status() || self->h.drm < 0)
+	if (dm_inject_status() || self->e.drm < 0)
 		return;
 	dm_inject_off(DM_PRIVATE0);
-	sc_sync_fini(&self->h.ready);
-	sc_sync_fini(&self->h.go);
-	dmd_teardown(_metadata, &self->h.dm, self->h.drm);
+	sc_sync_fini(&self->e.ready);
+	sc_sync_fini(&self->e.go);
+	dmd_teardown(_metadata, &self->e.dm, self->e.drm);
 }
 
 /* The process whose job is held. */
@@ -205,7 +205,7 @@ static void owner(struct sc_sync *ready, struct sc_sync *go, bool locked,
 #define ARM(how) ASSERT_EQ(0, dm_inject_arm(DM_PRIVATE0, w->name, how))
 
 /* Returns how @what ended. */
-static int held(struct __test_metadata *_metadata, struct house *h,
+static int held(struct __test_metadata *_metadata, struct env *e,
 		const struct window *w, int (*what)(struct owner *))
 {
 	pid_t pid = sc_fork();
@@ -214,27 +214,27 @@ static int held(struct __test_metadata *_metadata, struct house *h,
 
 	ASSERT_LE(0, pid);
 	if (!pid)
-		owner(&h->ready, &h->go, w->locked, what);
-	ASSERT_EQ(0, sc_wait(&h->ready));
+		owner(&e->ready, &e->go, w->locked, what);
+	ASSERT_EQ(0, sc_wait(&e->ready));
 	ARM("nth=1 delay_us=10000000");
-	ASSERT_EQ(0, sc_post(&h->go));
+	ASSERT_EQ(0, sc_post(&e->go));
 	ASSERT_EQ(0, dm_inject_wait(DM_PRIVATE0, w->name, 1));
-	ASSERT_EQ(0, what == waits ? kill(pid, SIGKILL) : sc_post(&h->go));
+	ASSERT_EQ(0, what == waits ? kill(pid, SIGKILL) : sc_post(&e->go));
 	/* The job of another file is not in its way. */
-	EXPECT_EQ(0, jobs_work(h->drm));
+	EXPECT_EQ(0, jobs_work(e->drm));
 	/* What leaves a word is through; the others have time to begin. */
 	tells = !w->locked && (what == unmaps || what == forks || what == evicts);
-	EXPECT_EQ(0, tells ? sc_wait(&h->ready) : usleep(1000 * sc_slow(20)));
+	EXPECT_EQ(0, tells ? sc_wait(&e->ready) : usleep(1000 * sc_slow(20)));
 	EXPECT_EQ(1, dm_inject_get(DM_PRIVATE0, w->name, "waiting"));
 	ARM("");
 	ret = sc_reap(pid);
-	EXPECT_TRUE(jobs_alone(&h->dm, SOON_MS));
-	EXPECT_MOVED(&h->dm, "jobs_timed_out", 0);
+	EXPECT_TRUE(jobs_alone(&e->dm, SOON_MS));
+	EXPECT_MOVED(&e->dm, "jobs_timed_out", 0);
 	return ret;
 }
 
 #define EXPECT_HELD(status, what) \
-	EXPECT_EQ(status, held(_metadata, &self->h, &variant->w, what))
+	EXPECT_EQ(status, held(_metadata, &self->e, &variant->w, what))
 
 TEST_F(windows, ends)
 {
@@ -242,8 +242,8 @@ TEST_F(windows, ends)
 	EXPECT_HELD(0, exits);
 	EXPECT_HELD(0, execs);
 	EXPECT_HELD(0, execs_with_file);
-	EXPECT_MOVED(&self->h.dm, "jobs_failed", 0);
-	EXPECT_EQ(0, jobs_work(self->h.drm));
+	EXPECT_MOVED(&self->e.dm, "jobs_failed", 0);
+	EXPECT_EQ(0, jobs_work(self->e.drm));
 }
 
 TEST_F(windows, unmapped) { EXPECT_HELD(0, unmaps); }

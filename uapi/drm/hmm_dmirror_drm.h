@@ -72,7 +72,7 @@ extern "C" {
 #define HMM_DMIRROR_PARAM_VRAM_FREE		2  /* bytes of it that are free now */
 #define HMM_DMIRROR_PARAM_PAGE_ORDERS		3  /* bit n: pages of PAGE_SIZE << n;
 						    * the kernel migrates base
-						    * pages, and from 7.0 on those
+						    * pages, and from 6.19 on those
 						    * of PMD_SIZE, nothing between
 						    */
 #define HMM_DMIRROR_PARAM_DEVICE		4  /* number of this device */
