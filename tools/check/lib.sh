@@ -117,11 +117,11 @@ stage()
 	rm -rf "$1"
 	mkdir -p "$1/modules" "$1/results"
 	KDIR=$kdir "$TOP/tools/modules/build" || exit 1
-	# What a debugger wants of them stays here: they are loaded many times.
+	# What debuggers and BPF want of them stays here: they are loaded many times.
 	# shellcheck disable=SC2016 # expanded by the inner shell
 	"$VM_DIR/chroot" --bind "$1:/mnt" -- sh -c '
 		for ko in driver/*.ko; do
-			strip --strip-debug -o "/mnt/modules/${ko##*/}" "$ko" || exit 1
+			strip --strip-debug -R .BTF -R .BTF.base -o "/mnt/modules/${ko##*/}" "$ko" || exit 1
 		done' || exit 1
 	cp "$config" "$1/config"
 	cp "$TOP/tools/modules/insert" "$1/"
