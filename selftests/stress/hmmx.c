@@ -11,12 +11,15 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
 
 #include "hmmx.h"
 
 static const char hx_usage[] =
 "usage: hmmx [options]              random operations\n"
-"       hmmx --replay LOG           the operations of a log\n"
+"       hmmx --replay LOG           the operations of a log, as it was written:\n"
+"                                   threads, swap, limit and small are its\n"
 "       hmmx --shrink LOG           find a shorter log that fails: LOG.min\n"
 "  --seed N      decides what happens (default: the clock)\n"
 "  --time N      seconds (default 60)\n"
@@ -59,8 +62,6 @@ struct hx_args {
 	const char	*json;
 	const char	*replay;
 	const char	*shrink;
-	__u64		swap;
-	__u64		limit;
 };
 
 static int hx_number(const char *text, __u64 *value)
@@ -112,11 +113,11 @@ static int hx_option(struct hx_args *args, int opt)
 		args->run.threads = n;
 		return n && n <= HX_THREADS_MAX ? 0 : -EINVAL;
 	case HX_OPT_SWAP:
-		args->swap = n << 20;
-		return 0;
+		args->run.swap = n;
+		return n <= HX_MIB_MAX ? 0 : -EINVAL;
 	case HX_OPT_LIMIT:
-		args->limit = n << 20;
-		return 0;
+		args->run.limit = n;
+		return n <= HX_MIB_MAX ? 0 : -EINVAL;
 	}
 	return -EINVAL;
 }
@@ -157,35 +158,66 @@ static int hx_open_log(struct hx_args *args)
 	return run->log < 0 ? -errno : 0;
 }
 
-/* Swap and a limit around the run; both go again whatever happens. */
+/* The process that does it under pressure, for who is told to end. */
+static volatile pid_t hx_worker;
+
+static void hx_end_worker(int sig)
+{
+	kill(hx_worker, SIGKILL);
+}
+
+/* In a process of its own: what was set up for it goes however it ends. */
+static int hx_execute_apart(struct hx_args *args, struct dm_cg *cg)
+{
+	struct sigaction action = { .sa_handler = hx_end_worker };
+	int status;
+
+	hx_worker = fork();
+	if (hx_worker < 0)
+		return 2;
+	if (!hx_worker) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (args->run.limit && dm_cg_enter(cg))
+			_exit(2);
+		_exit(hx_execute(&args->run, args->json));
+	}
+	sigaction(SIGTERM, &action, NULL);
+	sigaction(SIGINT, &action, NULL);
+	while (waitpid(hx_worker, &status, 0) != hx_worker)
+		;
+	if (WIFEXITED(status))
+		return WEXITSTATUS(status);
+	fprintf(stderr, "hmmx: FAILED: ended by signal %d\n", WTERMSIG(status));
+	return 1;
+}
+
+/* Swap and a limit around the run; both go again when it has ended. */
 static int hx_under_pressure(struct hx_args *args)
 {
+	struct hx_run *run = &args->run;
 	char text[32];
 	struct dm_zram zram;
 	struct dm_cg cg;
 	int ret = 0;
 
-	if (args->swap)
-		ret = dm_zram_on(&zram, args->swap);
-	if (!ret && args->limit) {
-		snprintf(text, sizeof(text), "%llu", args->limit);
+	if (run->swap)
+		ret = dm_zram_on(&zram, (__u64)run->swap << 20);
+	if (!ret && run->limit) {
+		snprintf(text, sizeof(text), "%uM", run->limit);
 		ret = dm_cg_create(&cg, "hmmx");
 		if (!ret)
 			ret = dm_cg_write(&cg, "memory.max", text);
-		if (!ret)
-			ret = dm_cg_enter(&cg);
 	}
 	if (ret) {
 		fprintf(stderr, "hmmx: no swap or no cgroup: %s\n", strerror(-ret));
 		ret = 2;
 	} else {
-		ret = hx_execute(&args->run, args->json);
+		ret = run->swap || run->limit ? hx_execute_apart(args, &cg) :
+						hx_execute(run, args->json);
 	}
-	if (args->limit) {
-		dm_cg_leave();
+	if (run->limit)
 		dm_cg_destroy(&cg);
-	}
-	if (args->swap)
+	if (run->swap)
 		dm_zram_off(&zram);
 	return ret;
 }
@@ -213,7 +245,13 @@ static int hx_main(struct hx_args *args)
 		fprintf(stderr, "hmmx: cannot write %s\n", args->log);
 		return 2;
 	}
-	fprintf(stderr, "hmmx: seed %llu, %u threads\n", run->seed, run->threads);
+	fprintf(stderr, "hmmx: seed %llu, %u threads%s", run->seed, run->threads,
+		run->small ? ", small pages" : "");
+	if (run->swap)
+		fprintf(stderr, ", %u MiB of swap", run->swap);
+	if (run->limit)
+		fprintf(stderr, ", %u MiB of memory", run->limit);
+	fputc('\n', stderr);
 	return hx_under_pressure(args);
 }
 

@@ -27,6 +27,7 @@
 #define HX_DEVICES	4U
 #define HX_CHILDREN	4U
 #define HX_SPAN_MAX	768U		/* pages of one operation */
+#define HX_MIB_MAX	(1U << 20)	/* more swap or memory than that is a mistake */
 
 /* State of a page in the model. */
 #define HX_MAPPED	0x01
@@ -88,6 +89,8 @@ extern const unsigned int hx_nr_kinds;
  * @seconds: stop after so long
  * @small: no 2 MiB pages: with them a kernel can hang when one is unmapped while it
  *	moves (Documentation/design.rst, Limits), which takes two threads
+ * @swap: swap on a zram device of so many MiB meanwhile; 0: none of ours
+ * @limit: in a memory cgroup of so many MiB; 0: in none of ours
  * @log: where operations are logged before they are done, -1 nowhere
  * @replay: operations to do instead of random ones, @nr_replay of them
  * @area: all areas, HX_AREAS of each thread
@@ -102,6 +105,8 @@ struct hx_run {
 	__u64		ops;
 	unsigned int	seconds;
 	bool		small;
+	unsigned int	swap;
+	unsigned int	limit;
 	int		log;
 	struct hx_line	*replay;
 	unsigned long	nr_replay;
@@ -344,7 +349,7 @@ void hx_log(struct hx_actor *a, const struct hx_op *op);
  * hx_log_read() - read a log
  * @path: file
  * @lines: (out) allocated
- * @run: seed and threads are set from it
+ * @run: seed, threads, small, swap and limit are set from it
  *
  * Return: number of lines, or a negative errno (-EINVAL: not a log).
  */
@@ -353,7 +358,7 @@ long hx_log_read(const char *path, struct hx_line **lines, struct hx_run *run);
 /**
  * hx_log_write() - write a log
  * @path: file
- * @run: for seed and threads
+ * @run: for what its first line says
  * @lines: the operations
  * @n: how many
  *

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The log of hmmx: one line of text for each operation, written before it is done,
- * so that the last line of a log whose machine died says what killed it.
+ * so that the last line of a log whose machine died says what killed it. The first
+ * line says under what conditions; they are those of a replay, too.
  *
- *	hmmx 1 seed SEED threads N
+ *	hmmx 2 seed SEED threads N small 0|1 swap MIB limit MIB
  *	THREAD KIND AREA PAGE NPAGES ARG
  */
 #include <errno.h>
@@ -75,21 +76,31 @@ static long hx_log_lines(FILE *file, struct hx_line **lines, struct hx_run *run)
 	return n;
 }
 
+static int hx_head_read(FILE *file, struct hx_run *run)
+{
+	unsigned int small;
+	char text[200];
+
+	if (!fgets(text, sizeof(text), file) ||
+	    sscanf(text, "hmmx 2 seed %llu threads %u small %u swap %u limit %u",
+		   &run->seed, &run->threads, &small, &run->swap, &run->limit) != 5 ||
+	    !run->threads || run->threads > HX_THREADS_MAX || small > 1 ||
+	    run->swap > HX_MIB_MAX || run->limit > HX_MIB_MAX)
+		return -EINVAL;
+	run->small = small;
+	return 0;
+}
+
 long hx_log_read(const char *path, struct hx_line **lines, struct hx_run *run)
 {
 	FILE *file = fopen(path, "r");
-	char text[200];
 	long n;
 
 	if (!file)
 		return -errno;
 	*lines = NULL;
-	if (!fgets(text, sizeof(text), file) ||
-	    sscanf(text, "hmmx 1 seed %llu threads %u", &run->seed,
-		   &run->threads) != 2 ||
-	    !run->threads || run->threads > HX_THREADS_MAX)
-		n = -EINVAL;
-	else
+	n = hx_head_read(file, run);
+	if (!n)
 		n = hx_log_lines(file, lines, run);
 	fclose(file);
 	return n;
@@ -104,7 +115,8 @@ int hx_log_write(const char *path, const struct hx_run *run,
 
 	if (!file)
 		return -errno;
-	fprintf(file, "hmmx 1 seed %llu threads %u\n", run->seed, run->threads);
+	fprintf(file, "hmmx 2 seed %llu threads %u small %d swap %u limit %u\n",
+		run->seed, run->threads, run->small, run->swap, run->limit);
 	for (i = 0; i < n; i++) {
 		hx_line_print(text, sizeof(text), lines[i].thread, &lines[i].op);
 		fputs(text, file);

@@ -170,12 +170,19 @@ int hx_fork(struct hx_actor *a, const struct hx_op *op)
  * @resident: on the device asked, by two sources
  * @unseen: mapped without read access: the device does not look there
  * @unclear: readable, and the two sources contradict each other
+ * @where: the last of those
+ * @page: what they said of it
  */
 struct hx_seen {
 	long resident;
 	long unseen;
 	long unclear;
+	void *where;
+	struct dm_page page;
 };
+
+/* Reclaim may come between the two sources; it does not come each time. */
+#define HX_LOOKS	10
 
 static int hx_see_area(struct hx_run *run, const struct hx_area *area, int device,
 		       struct hx_seen *seen)
@@ -188,43 +195,55 @@ static int hx_see_area(struct hx_run *run, const struct hx_area *area, int devic
 	if (ret)
 		return ret;
 	for (i = 0; i < HX_AREA_PAGES; i++) {
-		if (!(area->state[i] & HX_READ))
+		if (!(area->state[i] & HX_READ)) {
 			seen->unseen += area->state[i] & HX_MAPPED;
-		else if (pages[i].where == DM_UNCLEAR)
-			seen->unclear++;
-		else
+		} else if (pages[i].where != DM_UNCLEAR) {
 			seen->resident += pages[i].where == DM_ON_DEV;
+		} else {
+			seen->unclear++;
+			seen->where = area->ptr + i * DM_PAGE;
+			seen->page = pages[i];
+		}
 	}
 	return 0;
 }
 
 static int hx_see(struct hx_run *run, int device, struct hx_seen *seen)
 {
-	unsigned int i;
+	unsigned int i, look;
 	int ret = 0;
 
-	for (i = 0; i < run->threads * HX_AREAS && !ret; i++)
-		ret = hx_see_area(run, &run->area[i], device, seen);
+	for (look = 0; look < HX_LOOKS; look++) {
+		*seen = (struct hx_seen){ 0 };
+		for (i = 0; i < run->threads * HX_AREAS && !ret; i++)
+			ret = hx_see_area(run, &run->area[i], device, seen);
+		if (ret || !seen->unclear)
+			break;
+	}
 	return ret;
 }
 
 static int hx_check_device(struct hx_actor *a, int device)
 {
-	struct hx_seen seen = { 0 };
+	struct hx_seen seen;
 	char why[DM_MSG] = "";
 	unsigned int files;
 	struct dm_stats s;
 	long resident;
 	int ret;
 
-	if (a->run->fd[device] < 0 || dm_stats_read(device, &s))
+	if (a->run->fd[device] < 0)
+		return 0;
+	ret = hx_see(a->run, device, &seen);
+	if (ret || seen.unclear)
+		return hx_fail(a, NULL,
+			       "device %d and pagemap disagree about %ld pages (%d): %p %#x %#llx",
+			       device, seen.unclear, ret, seen.where, seen.page.snap,
+			       seen.page.pagemap);
+	if (dm_stats_read(device, &s))
 		return 0;
 	if (dm_stats_law(&s, why))
 		return hx_fail(a, NULL, "device %d: %s", device, why);
-	ret = hx_see(a->run, device, &seen);
-	if (ret || seen.unclear)
-		return hx_fail(a, NULL, "device %d and pagemap disagree about %ld pages (%d)",
-			       device, seen.unclear, ret);
 	/* A coherent page may linger in the kernel's batches; others use it, too. */
 	files = a->run->drm[device] < 0 ? 1 : 2;
 	if (dm_is_coherent(device) || dm_stat(&s, "clients") != files)

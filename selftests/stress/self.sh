@@ -44,13 +44,33 @@ shrinks()
 	[ "$(wc -l <"$work/c.min")" -le 4 ] && grep -q plant "$work/c.min"
 }
 
+# A log of several threads under pressure is replayed and shrunk under the same.
+under_the_same()
+{
+	local head='hmmx 2 seed 7 threads 2 small 1 swap 64 limit 48'
+
+	hmmx --seed 7 --threads 2 --ops 8 --small --swap 64 --limit 48 \
+		--log "$work/d" &&
+	[ "$(head -n 1 "$work/d")" = "$head" ] || return 1
+	printf '%s\n' "$head" '0 map 0 40 8 0' '0 plant 0 43 1 123' >"$work/e"
+	hmmx --replay "$work/e" && return 1
+	grep -q '^hmmx: seed 7, 2 threads, small pages, 64 MiB of swap, 48 MiB of memory$' \
+		"$work/out" || return 1
+	hmmx --shrink "$work/e" --time 20 >"$work/said" || return 1
+	sed 's/^/# /' "$work/said"
+	[ "$(head -n 1 "$work/e.min")" = "$head" ] && grep -q plant "$work/e.min"
+}
+
 refuses()
 {
 	local status
 
-	echo "hmmx 1 seed 1 threads 1" >"$work/bad"
+	echo "hmmx 2 seed 1 threads 1 small 0 swap 0 limit 0" >"$work/bad"
 	echo "0 map 9 0 8 0" >>"$work/bad"
 	echo "0 map 0 0 8 0" >>"$work/bad"
+	sed 's/swap 0/swap 99999999/;2d' "$work/bad" >"$work/huge"
+	hmmx --replay "$work/huge"
+	[ $? -eq 2 ] || return 1
 	hmmx --replay "$work/bad"
 	status=$?
 	hmmx --shrink "$work/a" --time 20
@@ -58,11 +78,16 @@ refuses()
 }
 
 ktap_print_header
-ktap_set_plan 5
+ktap_set_plan 6
 check same_log
 check replays
 check notices
 check shrinks
+if [ -e /sys/class/zram-control ] || modprobe zram num_devices=0; then
+	check under_the_same
+else
+	ktap_test_skip 'under_the_same # SKIP no zram'
+fi
 check refuses
 rm -rf "$work"
 ktap_finished
