@@ -2,6 +2,9 @@
 /*
  * MIGRATE: what it answers about every page, and what it refuses.
  */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <sys/uio.h>
 #include "dm_drm_harness.h"
 
 #define NPAGES	64UL
@@ -117,6 +120,40 @@ TEST_F(drm, unsupported)
 				 HMM_DMIRROR_DEST_SYSTEM, 0, 0, pages));
 	EXPECT_PAGES(pages, MOVED, NPAGES - 16);
 	EXPECT_EQ(NPAGES, dmd_sum(pages));
+	dm_buf_free(&b);
+}
+
+/* What somebody holds stays, is told, and goes when he has let go. */
+TEST_F(drm, busy)
+{
+	__u64 pages[DMD_CLASSES];
+	struct iovec iov;
+	struct dm_buf b;
+	int fds[2], i;
+
+	ASSERT_EQ(0, dm_buf_anon(&b, NPAGES, DM_BUF_SMALL));
+	dm_fill(b.ptr, NPAGES, b.ptr, 1, DM_CPU);
+	ASSERT_EQ(0, pipe2(fds, O_CLOEXEC));
+	iov.iov_base = b.ptr + 5 * DM_PAGE;
+	iov.iov_len = 3 * DM_PAGE;
+	ASSERT_EQ(iov.iov_len, vmsplice(fds[1], &iov, 1, 0));
+	EXPECT_EQ(0, dmd_migrate(self->drm, b.ptr, b.size,
+				 HMM_DMIRROR_DEST_VRAM, 0, 0, pages));
+	EXPECT_PAGES(pages, BUSY, 3);
+	EXPECT_PAGES(pages, MOVED, NPAGES - 3);
+	EXPECT_EQ(NPAGES, dmd_sum(pages));
+	EXPECT_ALL(self->dm.fd, b.ptr, 5, DM_ON_DEV);
+	EXPECT_ALL(self->dm.fd, b.ptr + 5 * DM_PAGE, 3, DM_SYS);
+	EXPECT_ALL(self->dm.fd, b.ptr + 8 * DM_PAGE, NPAGES - 8, DM_ON_DEV);
+	ASSERT_EQ(iov.iov_len, read(fds[0], b.mirror, iov.iov_len));
+	EXPECT_TAGS(b.mirror, 3, iov.iov_base, 1, DM_CPU);
+	close(fds[0]);
+	close(fds[1]);
+	/* The last reference may go a moment later. */
+	for (i = 0; i < 200 && dmd_to_vram(self->drm, b.ptr, b.size); i++)
+		usleep(1000);
+	EXPECT_ALL(self->dm.fd, b.ptr, NPAGES, DM_ON_DEV);
+	EXPECT_TAGS(b.ptr, NPAGES, b.ptr, 1, DM_CPU);
 	dm_buf_free(&b);
 }
 

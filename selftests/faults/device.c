@@ -259,7 +259,7 @@ TEST_F(device, write_before_held_invalidation)
 	hand_start(&self->other, do_dontneed);
 	ASSERT_EQ(0, dm_inject_wait(DM_PRIVATE0, "invalidate", 1));
 	hand_start(&self->dev, do_dev_write);
-	hand_stuck(&self->dev);
+	hand_settle(&self->dev);
 	LET_GO("invalidate");
 	ASSERT_EQ(0, hand_wait(&self->other));
 	ASSERT_EQ(0, hand_wait(&self->dev));

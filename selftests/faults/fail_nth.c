@@ -84,11 +84,16 @@ FIXTURE_VARIANT(nth) { const char *op; };
 
 #define OP(name) FIXTURE_VARIANT_ADD(nth, name) { .op = #name }
 FI_OPS(OP);
+FI_DRM_OPS(OP);
+FI_PLAIN_OPS(OP);
 
 FIXTURE_SETUP(nth)
 {
 	NTH_SETUP();
 	STAGE_PRIVATE(&self->dm);
+	ASSERT_NE(NULL, fi_find(variant->op));
+	if (!fi_can(fi_find(variant->op)))
+		SKIP(return, "this kernel has no DRM");
 	ASSERT_EQ(0, fi_init(&self->f, fi_find(variant->op), DM_PRIVATE0));
 }
 

@@ -2,8 +2,9 @@
 /*
  * Loading and binding with the points that act there failing: the first time,
  * the second, and so on until it works; and from then on each time. What failed
- * leaves nothing behind, and the next try works. On every kernel, with no fault
- * injection of its own. Owns the module for the time of the program.
+ * leaves nothing behind, and the next try works. Unbinding and unloading cannot
+ * fail, whatever does on their way. On every kernel, with no fault injection of
+ * its own. Owns the module for the time of the program.
  */
 #include "dm_inject.h"
 #include "modctl.h"
@@ -18,7 +19,7 @@
 FIXTURE(load) {
 	struct dm_health health;
 	struct dm_points points;
-	struct dm_buf b, theirs;
+	struct dm_buf b, theirs, huge;
 	int ranges;
 };
 
@@ -40,11 +41,14 @@ FIXTURE_TEARDOWN(load)
 
 	dm_buf_free(&self->b);
 	dm_buf_free(&self->theirs);
+	dm_buf_free(&self->huge);
 	if (dm_inject_status())
 		return;
 	EXPECT_EQ(0, mc_up(PARAMS));
 	dm_inject_off(DM_DRIVER);
-	if (!dm_node_exists(DM_PRIVATE0))
+	if (dm_node_exists(DM_PRIVATE0))
+		dm_inject_off(DM_PRIVATE0);
+	else
 		EXPECT_EQ(0, mc_bind(DM_PRIVATE0, true));
 	EXPECT_EQ(0, mc_wait_node(DM_PRIVATE0, true));
 	EXPECT_EQ(0, dm_health_end(&self->health, why)) {
@@ -150,6 +154,89 @@ TEST_F_TIMEOUT(load, bind, dm_timeout(60))
 	}
 	ASSERT_EQ(0, close(other));
 	ASSERT_TAGS(self->theirs.ptr, NPAGES, self->theirs.ptr, 2, DM_PEER);
+}
+
+/* What acts while a device is emptied, and how it does. */
+static const char * const going[] = {
+	"alloc_evict_small", "alloc_evict_large", "copy",
+};
+static const char * const hows[] = {
+	"nth=1 every=1 times=40 fail", "nth=1 every=2 times=20 fail", "nth=7 fail",
+	"nth=1 fail",
+};
+
+/* Small pages and a large one are on the device, to which nobody has a file. */
+#define SETTLE() do {							\
+	int fd_ = dm_open(DM_PRIVATE0);					\
+									\
+	ASSERT_LE(0, fd_);						\
+	ASSERT_TO_DEV(fd_, &self->b, 1, DM_CPU);			\
+	ASSERT_TO_DEV(fd_, &self->huge, 3, DM_CPU);			\
+	ASSERT_EQ(0, close(fd_));					\
+} while (0)
+
+#define ASSERT_BACK() do {						\
+	ASSERT_EQ(0, mc_wait_node(DM_PRIVATE0, false));			\
+	ASSERT_TAGS(self->b.ptr, NPAGES, self->b.ptr, 1, DM_CPU);	\
+	ASSERT_TAGS(self->huge.ptr, DM_2M_PAGES, self->huge.ptr, 3, DM_CPU); \
+} while (0)
+
+#define HUGE() do {							\
+	ASSERT_EQ(0, dm_buf_anon(&self->huge, DM_2M_PAGES, DM_BUF_THP));	\
+	dm_fill(self->huge.ptr, DM_2M_PAGES, self->huge.ptr, 3, DM_CPU);	\
+} while (0)
+
+/* Emptying it passes the points, as can be seen while it is there. */
+TEST_F(load, going)
+{
+	unsigned int i;
+	int fd;
+
+	HUGE();
+	fd = dm_open(DM_PRIVATE0);
+	ASSERT_LE(0, fd);
+	for (i = 0; i < ARRAY_SIZE(going); i++) {
+		SETTLE();
+		ASSERT_EQ(0, dm_inject_arm(DM_PRIVATE0, going[i], hows[0]));
+		dm_release(fd);
+		/* Where large pages do not go to the device, none comes back. */
+		if (!strstr(going[i], "large") || dm_stat_now(DM_PRIVATE0, "large_in"))
+			EXPECT_LT(0, dm_inject_get(DM_PRIVATE0, going[i], "acted")) {
+				TH_LOG("point %s", going[i]);
+			}
+		ASSERT_EQ(0, dm_inject_arm(DM_PRIVATE0, going[i], ""));
+	}
+	ASSERT_EQ(0, close(fd));
+}
+
+TEST_F_TIMEOUT(load, unbind, dm_timeout(60))
+{
+	unsigned int i, k;
+
+	HUGE();
+	for (i = 0; i < ARRAY_SIZE(going); i++)
+		for (k = 0; k < ARRAY_SIZE(hows); k++) {
+			SETTLE();
+			ASSERT_EQ(0, dm_inject_arm(DM_PRIVATE0, going[i], hows[k]));
+			ASSERT_EQ(0, mc_bind(DM_PRIVATE0, false));
+			ASSERT_BACK();
+			ASSERT_EQ(0, mc_bind(DM_PRIVATE0, true));
+			ASSERT_EQ(0, mc_wait_node(DM_PRIVATE0, true));
+		}
+}
+
+TEST_F_TIMEOUT(load, unload, dm_timeout(60))
+{
+	unsigned int i;
+
+	HUGE();
+	for (i = 0; i < ARRAY_SIZE(going); i++) {
+		SETTLE();
+		ASSERT_EQ(0, dm_inject_arm(DM_PRIVATE0, going[i], hows[0]));
+		ASSERT_EQ(0, mc_down(false));
+		ASSERT_BACK();
+		ASSERT_EQ(0, mc_up(PARAMS));
+	}
 }
 
 /* Free memory that can be used, in MiB. */

@@ -116,7 +116,7 @@ FIXTURE_TEARDOWN(move)
 #define MEET(act) do {							\
 	OPEN_WINDOW();							\
 	hand_start(&self->other, act);					\
-	hand_stuck(&self->other);					\
+	hand_settle(&self->other);					\
 	CLOSE_WINDOW();							\
 	ASSERT_EQ(0, hand_wait(&self->other));				\
 	JOIN_MOVER();							\
@@ -261,7 +261,7 @@ TEST_F(move, move_in)
 {
 	OPEN_WINDOW();
 	hand_start(&self->other, do_in);
-	hand_stuck(&self->other);
+	hand_settle(&self->other);
 	CLOSE_WINDOW();
 	EXPECT_NE(-ETIMEDOUT, hand_wait(&self->other));
 	JOIN_MOVER();

@@ -13,6 +13,7 @@
 #include <sys/mman.h>
 #include <kselftest.h>
 
+#include "dm_drm.h"
 #include "ops.h"
 
 static int say(struct fi *f, int ret, const char *fmt, ...)
@@ -27,7 +28,7 @@ static int say(struct fi *f, int ret, const char *fmt, ...)
 	return ret;
 }
 
-static int on_device(struct fi *f)
+int fi_on_device(struct fi *f)
 {
 	int i, ret = 0;
 
@@ -49,16 +50,25 @@ static int fresh_file(struct fi *f)
 	return f->fd < 0 ? f->fd : 0;
 }
 
+static int fresh_node(struct fi *f)
+{
+	if (f->node >= 0)
+		close(f->node);
+	f->node = open(f->node_path, O_RDWR | O_CLOEXEC);
+	f->first_seqno = 0;
+	return f->node < 0 ? -errno : 0;
+}
+
 static int on_device_fresh(struct fi *f)
 {
-	int ret = on_device(f);
+	int ret = fi_on_device(f);
 
 	return ret ? ret : fresh_file(f);
 }
 
 static int shared_on_device(struct fi *f)
 {
-	int ret = on_device(f);
+	int ret = fi_on_device(f);
 
 	return ret ? ret : actor_fork(&f->child, &f->b, -1);
 }
@@ -177,32 +187,34 @@ static int in_mirror(struct fi *f)
 	return dm_verify(f->b.mirror, f->b.npages, f->b.ptr, f->gen, DM_CPU, NULL);
 }
 
-static int all_at(struct fi *f)
+int fi_all_at(struct fi *f)
 {
 	return dm_all(f->fd, f->b.ptr, f->b.npages, f->op->where, f->why);
 }
 
 static int moved_and_seen(struct fi *f)
 {
-	int ret = all_at(f);
+	int ret = fi_all_at(f);
 
 	return ret ? ret : in_mirror(f);
 }
 
-static int written(struct fi *f)
+int fi_written(struct fi *f)
 {
 	return dm_verify(f->b.ptr, f->b.npages, f->b.ptr, f->gen + 1, DM_DEV, NULL);
 }
 
-const struct fi_op fi_ops[] = {
+static const struct fi_op fi_ops[] = {
 	{ "open", FI_SMALL, 0, NULL, do_open },
 	{ "mmap", FI_SMALL, 0, NULL, do_mmap },
 	{ "read", FI_SMALL, 0, NULL, do_read, in_mirror },
 	{ "read_on_device", FI_SMALL, 0, on_device_fresh, do_read, in_mirror },
 	{ "read_unlocked", FI_SMALL, 0, NULL, do_read_unlocked, in_mirror },
-	{ "write", FI_SMALL, 0, NULL, do_write, written },
-	{ "write_on_device", FI_SMALL, 0, on_device_fresh, do_write, written },
-	{ "write_shared", FI_SMALL, 0, shared_on_device, do_write, written },
+	{ "write", FI_SMALL, 0, NULL, do_write, fi_written, .writes = true },
+	{ "write_on_device", FI_SMALL, 0, on_device_fresh, do_write, fi_written,
+	  .writes = true },
+	{ "write_shared", FI_SMALL, 0, shared_on_device, do_write, fi_written,
+	  .writes = true },
 	{ "to_dev", FI_SMALL, 0, NULL, do_to_dev, moved_and_seen,
 	  "in", DM_ON_DEV, -ENOENT },
 	{ "to_dev_large", DM_2M_PAGES, DM_BUF_THP, NULL, do_to_dev,
@@ -211,32 +223,44 @@ const struct fi_op fi_ops[] = {
 	  "in", DM_ON_DEV, -ENOENT },
 	{ "to_dev_evict_large", DM_2M_PAGES, DM_BUF_THP, full_large, do_to_dev,
 	  moved_and_seen, "in", DM_ON_DEV, -ENOENT },
-	{ "to_sys", FI_SMALL, 0, on_device_fresh, do_to_sys, all_at,
+	{ "to_sys", FI_SMALL, 0, on_device_fresh, do_to_sys, fi_all_at,
 	  "out", DM_SYS },
 	{ "to_sys_large", DM_2M_PAGES, DM_BUF_THP, on_device_fresh, do_to_sys,
-	  all_at, "out", DM_SYS },
+	  fi_all_at, "out", DM_SYS },
 	{ "snapshot", FI_SMALL, 0, on_device_fresh, do_snapshot },
 	{ "exclusive", FI_SMALL, 0, NULL, exclusive, in_mirror },
 	{ "check_exclusive", FI_SMALL, 0, exclusive, do_check_exclusive },
-	{ "release", FI_SMALL, 0, on_device_fresh, do_release, all_at,
+	{ "release", FI_SMALL, 0, on_device_fresh, do_release, fi_all_at,
 	  NULL, DM_SYS, -EBUSY },
 	{ "release_large", DM_2M_PAGES, DM_BUF_THP, on_device_fresh, do_release,
-	  all_at, NULL, DM_SYS, -EBUSY },
-	{ "cpu_fault", FI_SMALL, 0, on_device, do_touch, all_at, NULL, DM_SYS },
-	{ "cpu_fault_large", DM_2M_PAGES, DM_BUF_THP, on_device, do_touch,
-	  all_at, NULL, DM_SYS },
+	  fi_all_at, NULL, DM_SYS, -EBUSY },
+	{ "cpu_fault", FI_SMALL, 0, fi_on_device, do_touch, fi_all_at, NULL, DM_SYS },
+	{ "cpu_fault_large", DM_2M_PAGES, DM_BUF_THP, fi_on_device, do_touch,
+	  fi_all_at, NULL, DM_SYS },
 };
 
-const int fi_nr_ops = ARRAY_SIZE(fi_ops);
+const struct fi_op *fi_at(int i)
+{
+	int n = ARRAY_SIZE(fi_ops);
+
+	if (i < n)
+		return &fi_ops[i];
+	return i - n < fi_nr_drm_ops ? &fi_drm_ops[i - n] : NULL;
+}
 
 const struct fi_op *fi_find(const char *name)
 {
+	const struct fi_op *op;
 	int i;
 
-	for (i = 0; i < fi_nr_ops; i++)
-		if (!strcmp(fi_ops[i].name, name))
-			return &fi_ops[i];
-	return NULL;
+	for (i = 0; (op = fi_at(i)) && strcmp(op->name, name); i++)
+		;
+	return op;
+}
+
+bool fi_can(const struct fi_op *op)
+{
+	return !op->drm || !access("/sys/module/drm", F_OK);
 }
 
 int fi_init(struct fi *f, const struct fi_op *op, int index)
@@ -245,6 +269,13 @@ int fi_init(struct fi *f, const struct fi_op *op, int index)
 	f->op = op;
 	f->index = index;
 	f->fd = -1;
+	f->node = -1;
+	if (op->drm) {
+		int ret = dmd_node(index, f->node_path, sizeof(f->node_path));
+
+		if (ret)
+			return ret;
+	}
 	return dm_buf_anon(&f->b, op->npages, op->flags);
 }
 
@@ -261,6 +292,8 @@ void fi_fini(struct fi *f)
 	drop_company(f);
 	if (f->fd >= 0)
 		close(f->fd);
+	if (f->node >= 0)
+		close(f->node);
 	dm_buf_free(&f->b);
 }
 
@@ -274,6 +307,8 @@ int fi_prepare(struct fi *f)
 	f->gen = (f->gen + 2) & 0xffff;
 	dm_fill(f->b.ptr, f->b.npages, f->b.ptr, f->gen, DM_CPU);
 	ret = fresh_file(f);
+	if (!ret && f->op->drm)
+		ret = fresh_node(f);
 	if (!ret && f->op->prepare)
 		ret = f->op->prepare(f);
 	if (!ret)
@@ -380,7 +415,7 @@ static bool may_return(const struct fi *f, int ret, bool touched)
 
 int fi_judge(struct fi *f, int ret, bool touched, bool content_first)
 {
-	bool wrote = f->op->run == do_write;
+	bool wrote = f->op->writes;
 	unsigned long done = f->res.cpages;
 	int err;
 

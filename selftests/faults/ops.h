@@ -28,6 +28,8 @@ struct fi;
  * @classes: "in" or "out" for a request to migrate, whose pages are classified
  * @where: where a page that has moved is
  * @err: an errno it may end with beside those of missing memory
+ * @writes: the device writes generation @gen + 1, from the first page on
+ * @drm: by the render node
  */
 struct fi_op {
 	const char	*name;
@@ -39,6 +41,8 @@ struct fi_op {
 	const char	*classes;
 	enum dm_where	where;
 	int		err;
+	bool		writes;
+	bool		drm;
 };
 
 /**
@@ -46,22 +50,30 @@ struct fi_op {
  * @op: what it is
  * @index: minor of the device
  * @fd: its file
+ * @node: its render node, also fresh, where @op is about that; else -1
+ * @node_path: where that is
+ * @first_seqno: what has been submitted to @node
  * @b: the buffer
  * @other: pages of somebody else that fill the device, or empty
  * @child: a process that shares the buffer, or none
  * @before: counters before the call
  * @gen: generation of the content of @b
- * @res: what the call left in the structure
+ * @res: what the call left in the structure; of a command of the render node what it
+ *	would have left there
+ * @value: result of a job
  * @why: reason of the last failure
  */
 struct fi {
 	const struct fi_op *op;
-	int		index, fd;
+	int		index, fd, node;
+	char		node_path[64];
+	__u64		first_seqno;
 	struct dm_buf	b, other;
 	struct actor	child;
 	struct dm_stats	before;
 	unsigned int	gen;
 	struct hmm_dmirror_cmd res;
+	__u64		value;
 	char		why[DM_MSG];
 };
 
@@ -89,11 +101,51 @@ struct fi {
 	X(cpu_fault);			\
 	X(cpu_fault_large)
 
-extern const struct fi_op fi_ops[];
-extern const int fi_nr_ops;
+/* Of the render node. */
+#define FI_DRM_OPS(X)			\
+	X(node_open);			\
+	X(node_in);			\
+	X(node_in_large);		\
+	X(node_out);			\
+	X(node_peer);			\
+	X(node_peer_large);		\
+	X(evict_range);			\
+	X(evict_bytes);			\
+	X(evict_all);			\
+	X(node_exclusive);		\
+	X(node_query);			\
+	X(job_copy);			\
+	X(job_crc);			\
+	X(job_add);			\
+	X(job_add_exclusive);		\
+	X(job_resident)
+
+/* Likewise, but on their way is no point of the driver's own. */
+#define FI_PLAIN_OPS(X)			\
+	X(node_advise);			\
+	X(node_stats);			\
+	X(node_param)
+
+extern const struct fi_op fi_drm_ops[];
+extern const int fi_nr_drm_ops;
+
+/** fi_at() - one after the other, from 0 on; NULL when there are no more */
+const struct fi_op *fi_at(int i);
+
+/** fi_on_device() - all of the buffer, by the character device */
+int fi_on_device(struct fi *f);
+
+/** fi_all_at() - is it where the operation should have put it? */
+int fi_all_at(struct fi *f);
+
+/** fi_written() - has the device written all of it? */
+int fi_written(struct fi *f);
 
 /** fi_find() - the operation of a name, or NULL */
 const struct fi_op *fi_find(const char *name);
+
+/** fi_can() - does this kernel have what the operation needs? */
+bool fi_can(const struct fi_op *op);
 
 /** fi_init() - get ready for @op. Return: 0 or a negative errno. */
 int fi_init(struct fi *f, const struct fi_op *op, int index);

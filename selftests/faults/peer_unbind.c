@@ -133,8 +133,10 @@ static int all_for(int index, struct dm_buf *b)
 TEST_F(peer_unbind, moving)
 {
 	bool ours = variant->at != variant->gone;
-	int fd, us = dm_timeout(1) * 500000;
+	int fd, us = dm_timeout(1) * 250000;
+	long long start;
 	char soon[64];
+	bool stuck;
 
 	/* The files of a device that goes go first: its window closes by itself. */
 	snprintf(soon, sizeof(soon), "nth=1 delay_us=%d", us < 10000000 ? us : 10000000);
@@ -142,9 +144,12 @@ TEST_F(peer_unbind, moving)
 				   ours ? WIN_ARM : soon));
 	hand_start(&self->mover, do_peer);
 	ASSERT_EQ(0, dm_inject_wait(variant->at, variant->window, 1));
+	start = sc_now_ms();
 	hand_start(&self->other, variant->gone == PEER ? do_unbind_peer : do_unbind);
 	wait_files_gone(variant->gone);
-	EXPECT_TRUE(hand_stuck(&self->other)) {
+	stuck = hand_stuck(&self->other);
+	/* Unless it took so long that the window is closed. */
+	EXPECT_TRUE(stuck || (!ours && sc_now_ms() - start > us / 1000 - 50)) {
 		TH_LOG("a device went while it was being moved to or from");
 	}
 	if (ours)

@@ -4,6 +4,8 @@
  * moment.
  */
 #define _GNU_SOURCE
+#include <fcntl.h>
+#include <sys/uio.h>
 #include "../jobs/fences.h"
 #include "stage.h"
 #include "windows.h"
@@ -103,6 +105,75 @@ TEST_F(render, comes_late)
 	EXPECT_EQ(0, dm_stat(&peer, "vram_inflight_pages"));
 	EXPECT_EQ(DM_2M_PAGES, dm_stat(&peer, "vram_resident_pages"));
 	EXPECT_TAGS(self->b.ptr, self->b.npages, self->b.ptr, 1, DM_CPU);
+}
+
+static int do_home(struct hand *h)
+{
+	return dmd_migrate(node.mover, h->b->ptr, WIN_PAGES * DM_PAGE,
+			   HMM_DMIRROR_DEST_SYSTEM, 0, 0, node.pages);
+}
+
+/*
+ * A page in a pipe cannot move, and there is no memory to look for the reason: none is
+ * given. Of the others is told what became of them.
+ */
+TEST_F(render, no_reason)
+{
+	__u8 *held = self->b.ptr + 3 * DM_PAGE;
+	struct iovec iov = { .iov_base = held, .iov_len = DM_PAGE };
+	__u64 pages[DMD_CLASSES];
+	int fds[2];
+
+	ASSERT_EQ(0, madvise(self->b.ptr, self->b.size, MADV_NOHUGEPAGE));
+	ASSERT_EQ(0, madvise(self->b.ptr, self->b.size, MADV_DONTNEED));
+	dm_fill(self->b.ptr, WIN_PAGES, self->b.ptr, 2, DM_CPU);
+	ASSERT_EQ(0, pipe2(fds, O_CLOEXEC));
+	ASSERT_EQ(DM_PAGE, vmsplice(fds[1], &iov, 1, 0));
+	ASSERT_EQ(0, dm_inject_arm(SOURCE, "leaf", "nth=1 every=1 fail"));
+	EXPECT_EQ(0, dmd_migrate(node.mover, self->b.ptr, WIN_PAGES * DM_PAGE,
+				 HMM_DMIRROR_DEST_VRAM, 0, 0, pages));
+	EXPECT_LE(1, dm_inject_get(SOURCE, "leaf", "acted"));
+	ASSERT_EQ(0, dm_inject_arm(SOURCE, "leaf", ""));
+	EXPECT_EQ(1, pages[HMM_DMIRROR_PAGE_RACED]);
+	EXPECT_EQ(WIN_PAGES - 1, pages[HMM_DMIRROR_PAGE_MOVED]);
+	EXPECT_EQ(1, stage_delta(&self->dm, "in_raced_pages"));
+	/* With it, it is. */
+	EXPECT_EQ(0, dmd_migrate(node.mover, self->b.ptr, WIN_PAGES * DM_PAGE,
+				 HMM_DMIRROR_DEST_VRAM, 0, 0, pages));
+	EXPECT_EQ(1, pages[HMM_DMIRROR_PAGE_BUSY]);
+	EXPECT_EQ(WIN_PAGES - 1, pages[HMM_DMIRROR_PAGE_PRESENT]);
+	close(fds[0]);
+	close(fds[1]);
+	EXPECT_TAGS(self->b.ptr, WIN_PAGES, self->b.ptr, 2, DM_CPU);
+}
+
+/* Some pages are just being moved by somebody else: the rest leaves, and it is told. */
+TEST_F(render, evict_all_busy)
+{
+	__u8 *rest = self->b.ptr + DM_2M;
+	__u64 pages = DM_UNSET;
+
+	ASSERT_EQ(0, madvise(self->b.ptr, self->b.size, MADV_NOHUGEPAGE));
+	ASSERT_EQ(0, madvise(self->b.ptr, self->b.size, MADV_DONTNEED));
+	dm_fill(self->b.ptr, WIN_PAGES, self->b.ptr, 2, DM_CPU);
+	dm_fill(rest, WIN_PAGES, rest, 3, DM_CPU);
+	ASSERT_EQ(0, dmd_to_vram(node.mover, self->b.ptr, WIN_PAGES * DM_PAGE));
+	ASSERT_EQ(0, dmd_to_vram(node.other, rest, WIN_PAGES * DM_PAGE));
+	ASSERT_EQ(0, dm_inject_arm(SOURCE, "commit", WIN_ARM));
+	hand_start(&self->mover, do_home);
+	ASSERT_EQ(0, dm_inject_wait(SOURCE, "commit", 1));
+	EXPECT_EQ(-EBUSY, dmd_evict(node.other, HMM_DMIRROR_EVICT_ALL, NULL, 0, &pages));
+	EXPECT_EQ(WIN_PAGES, pages);
+	EXPECT_EQ(WIN_PAGES, dm_stat_now(SOURCE, "vram_resident_pages"));
+	ASSERT_EQ(1, dm_inject_get(SOURCE, "commit", "waiting"));
+	ASSERT_EQ(0, dm_inject_arm(SOURCE, "commit", ""));
+	EXPECT_EQ(0, hand_wait(&self->mover));
+	EXPECT_EQ(WIN_PAGES, node.pages[HMM_DMIRROR_PAGE_MOVED]);
+	EXPECT_EQ(0, dmd_evict(node.other, HMM_DMIRROR_EVICT_ALL, NULL, 0, &pages));
+	EXPECT_EQ(0, pages);
+	EXPECT_EQ(0, dm_stat_now(SOURCE, "vram_resident_pages"));
+	EXPECT_TAGS(self->b.ptr, WIN_PAGES, self->b.ptr, 2, DM_CPU);
+	EXPECT_TAGS(rest, WIN_PAGES, rest, 3, DM_CPU);
 }
 
 /* A fault is told of a job that ended with one, and of no other. */

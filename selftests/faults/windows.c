@@ -4,6 +4,7 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -18,6 +19,7 @@ static void *hand_main(void *arg)
 {
 	struct hand *h = arg;
 
+	h->tid = gettid();
 	for (;;) {
 		while (sem_wait(&h->go))
 			;
@@ -27,6 +29,30 @@ static void *hand_main(void *arg)
 		h->finished = true;
 		sem_post(&h->done);
 	}
+}
+
+/*
+ * How often a thread has run, if it sleeps and that is counted; else -1 or 0. Whoever is
+ * in a window may hold the mmap lock, so nothing is touched here that could fault:
+ * little of the stack.
+ */
+static long sleep_of(pid_t tid)
+{
+	unsigned long long ran, waited;
+	char path[64], text[512], *state;
+	long n;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", tid);
+	if (dm_read_file(path, text, sizeof(text)) < 0)
+		return -1;
+	state = strrchr(text, ')');
+	if (!state || strlen(state) < 3 || state[2] == 'R')
+		return -1;
+	snprintf(path, sizeof(path), "/proc/self/task/%d/schedstat", tid);
+	if (dm_read_file(path, text, sizeof(text)) < 0 ||
+	    sscanf(text, "%llu %llu %ld", &ran, &waited, &n) != 3)
+		return -1;
+	return n;
 }
 
 int hand_init(struct hand *h, int index, struct dm_buf *b)
@@ -45,6 +71,10 @@ int hand_init(struct hand *h, int index, struct dm_buf *b)
 	if (pthread_create(&h->thread, NULL, hand_main, h))
 		return -EAGAIN;
 	h->alive = true;
+	/* Once now: what it touches and calls is there when it counts. */
+	while (!h->tid)
+		usleep(100);
+	sleep_of(h->tid);
 	return 0;
 }
 
@@ -78,6 +108,20 @@ bool hand_stuck(struct hand *h)
 	while (!h->finished && sc_now_ms() < end)
 		usleep(1000);
 	return !h->finished;
+}
+
+void hand_settle(struct hand *h)
+{
+	long long end = sc_now_ms() + WIN_LOOK_MS;
+	long now, last = -1;
+	int same = 0;
+
+	while (!h->finished && same < WIN_LOOKS && sc_now_ms() < end) {
+		usleep(WIN_APART_US);
+		now = sleep_of(h->tid);
+		same = now > 0 && now == last ? same + 1 : 0;
+		last = now;
+	}
 }
 
 void hand_fini(struct hand *h)

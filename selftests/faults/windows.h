@@ -18,6 +18,9 @@
 #define DELAY_MS	10000
 /* How long a party that should be stuck is given to show that it is not. */
 #define WIN_LOOK_MS	100
+/* In one and the same sleep in so many looks, that far apart, it waits for somebody. */
+#define WIN_LOOKS	5
+#define WIN_APART_US	5000
 
 struct hand;
 typedef int (*hand_fn)(struct hand *h);
@@ -45,6 +48,7 @@ struct hand {
 	pthread_t	thread;
 	sem_t		go, done;
 	hand_fn		fn;
+	volatile pid_t	tid;
 	bool		running, alive;
 };
 
@@ -66,6 +70,9 @@ int hand_wait(struct hand *h);
 
 /** hand_stuck() - still at it after WIN_LOOK_MS? */
 bool hand_stuck(struct hand *h);
+
+/** hand_settle() - let it get as far as it can by itself, WIN_LOOK_MS at most */
+void hand_settle(struct hand *h);
 
 /* What hands do. */
 int do_in(struct hand *h);
