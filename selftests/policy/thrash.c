@@ -9,6 +9,10 @@
 #define TURNS	300
 #define MOVES	4	/* within the window, before a hold */
 #define HOLD_MS	500
+/* So many pages so far apart, so often. */
+#define FAR	8
+#define FAR_PAGES 64UL
+#define FAR_TURNS 40
 
 DMD_FIXTURE(thrash);
 
@@ -74,6 +78,38 @@ TEST_F(thrash, bounded)
 		     mine[HMM_DMIRROR_STAT_THRASH_HELD_PAGES]);
 	/* Held means used where it is. */
 	EXPECT_TAGS(PAGE_AT(b, 1), 63, PAGE_AT(b, 1), 1, DM_CPU);
+	dm_buf_free(&b);
+}
+
+/* Each of many pages, far apart and so with a hold each, is bounded. */
+TEST_F(thrash, bounded_each)
+{
+	double start, ms;
+	struct dm_buf b;
+	int i, turn, turns = 0;
+
+	if (self->dm.coherent)
+		SKIP(return, "the CPU does not fault on coherent memory");
+	ASSERT_EQ(0, dm_buf_anon(&b, FAR * FAR_PAGES, DM_BUF_SMALL));
+	dm_fill(b.ptr, b.npages, b.ptr, 1, DM_CPU);
+	ASSERT_EQ(0, ADVISE(b, 0, b.npages, GRANULARITY, DM_PAGE));
+	dm_restart(&self->dm);
+	start = now_ms();
+	/* Each by itself until it is held, then all of them in turns. */
+	for (turn = 0; turn < FAR_TURNS; turn++)
+		for (i = 0; i < FAR; i++, turns += turn ? 1 : 2 * MOVES)
+			ASSERT_EQ(turn ? 1 : 2 * MOVES,
+				  take_turns(self->drm, (__u64 *)PAGE_AT(b, i * FAR_PAGES),
+					     turn ? 1 : 2 * MOVES));
+	ms = now_ms() - start;
+	EXPECT_LE(moved(&self->dm), FAR * MOVES * (ms / HOLD_MS + 2)) {
+		TH_LOG("%d turns of %d pages in %.0f ms", turns, FAR, ms);
+	}
+	EXPECT_GE(moved(&self->dm), FAR * MOVES);
+	EXPECT_MOVED_MIN(&self->dm, "thrash_holds", FAR);
+	for (i = 0; i < FAR; i++)
+		EXPECT_TAGS(PAGE_AT(b, i * FAR_PAGES + 1), FAR_PAGES - 1,
+			    PAGE_AT(b, i * FAR_PAGES + 1), 1, DM_CPU);
 	dm_buf_free(&b);
 }
 

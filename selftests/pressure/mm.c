@@ -92,20 +92,44 @@ TEST_F(mm, compaction)
 	dm_buf_free(&b);
 }
 
-/* Clean pages of a file the device has mapped are dropped, and read again. */
+/* Wait until nothing of a mapping of a file is in memory. */
+static bool all_dropped(struct dm_buf *b)
+{
+	long long end = sc_now_ms() + 1000LL * dm_timeout(5);
+	unsigned char vec[NPAGES];
+	unsigned long i, n;
+
+	do {
+		if (mincore(b->ptr, b->size, vec))
+			return false;
+		for (i = n = 0; i < b->npages; i++)
+			n += vec[i] & 1;
+		if (n)
+			usleep(1000);
+	} while (n && sc_now_ms() < end);
+	return !n;
+}
+
+/*
+ * Clean pages of a file are dropped as soon as the process has them mapped no more,
+ * also where the device had; what it reads then comes from the disk again.
+ */
 TEST_F(mm, drop_caches)
 {
-	char path[] = "/tmp/pr-file-XXXXXX";
 	struct keeper k = { "/proc/sys/vm/drop_caches", "3" };
 	struct dm_buf anon, file;
-	int fd = mkstemp(path), i;
+	struct dm_zram disk;
 	pthread_t t;
+	int fd, i;
 
+	ASSERT_EQ(0, dm_zram_on(&disk, NPAGES * DM_PAGE));
+	ASSERT_EQ(0, dm_swap_stop(&disk));
+	fd = open(disk.dev, O_RDWR | O_CLOEXEC);
 	ASSERT_LE(0, fd);
-	unlink(path);
 	ASSERT_EQ(0, pr_buf(E, &anon, NPAGES, DM_BUF_SMALL));
 	dm_fill(anon.mirror, NPAGES, anon.ptr, 9, DM_PEER);
 	ASSERT_EQ(anon.size, pwrite(fd, anon.mirror, anon.size, 0));
+	ASSERT_EQ(0, fsync(fd));
 	ASSERT_EQ(0, dm_buf_map(&file, NPAGES, PROT_READ, MAP_PRIVATE, fd, 0));
 	ASSERT_EQ(0, pthread_create(&t, NULL, keep_writing, &k));
 	for (i = 0; i < 4; i++) {
@@ -113,12 +137,15 @@ TEST_F(mm, drop_caches)
 		ASSERT_EQ(0, dm_read(FD, file.ptr, NPAGES, file.mirror, NULL));
 		ASSERT_TAGS(file.mirror, NPAGES, anon.ptr, 9, DM_PEER);
 		churn(_metadata, E, &anon, 100);
+		ASSERT_EQ(0, madvise(file.ptr, file.size, MADV_DONTNEED));
+		ASSERT_TRUE(all_dropped(&file));
 	}
 	__atomic_store_n(&k.stop, true, __ATOMIC_RELAXED);
 	ASSERT_EQ(0, pthread_join(t, NULL));
 	EXPECT_LT(0, k.rounds);
-	close(fd);
 	dm_buf_free(&file);
+	close(fd);
+	EXPECT_EQ(0, dm_zram_off(&disk));
 	dm_buf_free(&anon);
 }
 
@@ -325,6 +352,21 @@ out:
 	dm_buf_free(&b);
 }
 
+/* Are all pages where those of a folio of @n pages are: next to each other, aligned? */
+static bool in_folios_of(struct dm_buf *b, unsigned int n)
+{
+	__u64 pm[NPAGES];
+	unsigned long i;
+
+	if (dm_pagemap(b->ptr, b->npages, pm))
+		return false;
+	for (i = 0; i < b->npages; i++)
+		if (dm_pm_pfn(pm[i]) != dm_pm_pfn(pm[i - i % n]) + i % n ||
+		    dm_pm_pfn(pm[i - i % n]) % n)
+			return false;
+	return true;
+}
+
 /* Folios of 64 KiB: to the device, home, out whole and back, a part at a time. */
 TEST_F(mm, middle_sized_folios)
 {
@@ -341,6 +383,7 @@ TEST_F(mm, middle_sized_folios)
 	/* Not 2 MiB at once. */
 	for (i = 0; i < n; i += 16)
 		dm_fill(b.ptr + i * DM_PAGE, 16, b.ptr + i * DM_PAGE, 1, DM_CPU);
+	EXPECT_TRUE(in_folios_of(&b, 16));
 	ASSERT_EQ(0, dm_swap_out(b.ptr, n));
 	ASSERT_DEV_READS(FD, &b, 1, DM_CPU);
 	/* A part of each folio goes to the device, the rest to swap. */
