@@ -65,7 +65,7 @@ TEST_F(bait, exit2)
 }
 
 /* Never ends; the harness has to lose patience. */
-TEST_F_TIMEOUT(bait, hang, 5)
+TEST_F_TIMEOUT(bait, hang, 3)
 {
 	for (;;)
 		pause();

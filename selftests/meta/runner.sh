@@ -103,8 +103,8 @@ fi
 # What does not end by itself: polite requests reach the first program but not
 # the test it waits for, and the second does not listen.
 unset REQUIRE
-BAIT='-t hang' LIMIT=2 nest baits bait_deaf.sh
-nested --no-load --grace 2
+BAIT='-t hang' LIMIT=1 nest baits bait_deaf.sh
+nested --no-load --grace 1
 status=$?
 expect_red hung_program bait:baits:process 'did not end in time'
 expect_red hung_program_output bait:baits:ktap ''
