@@ -160,6 +160,7 @@ TEST_F_TIMEOUT(load, bind, dm_timeout(60))
 static const char * const going[] = {
 	"alloc_evict_small", "alloc_evict_large", "copy",
 };
+
 static const char * const hows[] = {
 	"nth=1 every=1 times=40 fail", "nth=1 every=2 times=20 fail", "nth=7 fail",
 	"nth=1 fail",
