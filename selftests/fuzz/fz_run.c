@@ -152,7 +152,7 @@ static void fz_signals(void)
 	setitimer(ITIMER_REAL, &often, NULL);
 }
 
-/* Half of the areas has memory at first, small pages and large ones. */
+/* Half of the areas has memory at first, small pages and, if there are any, large ones. */
 static void fz_memory(void)
 {
 	unsigned int i;
@@ -233,6 +233,12 @@ static void fz_child(const struct fz_prog *prog)
 	setsid();
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	memset(proc.fd, 0xff, sizeof(proc.fd));
+	/*
+	 * Where there are large device pages, up to 7.3 at least, a kernel can hang when
+	 * one is unmapped while it moves (Documentation/design.rst, Limits).
+	 */
+	if (!getenv("DMIRROR_HAZARDS"))
+		prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
 	fz_memory();
 	witness = fz_witness_begin();
 	fz_signals();
