@@ -69,12 +69,10 @@ static int do_node_open(struct fi *f)
 /* That pages stayed behind is no error of MIGRATE, but it is one here. */
 static int migrate(struct fi *f, __u32 dest, __u32 flags, __u32 device)
 {
-	__u64 pages[DMD_CLASSES], there, sum = 0;
-	int i, ret;
+	__u64 pages[DMD_CLASSES], there, sum;
+	int ret = dmd_migrate(f->node, f->b.ptr, f->b.size, dest, flags, device, pages);
 
-	ret = dmd_migrate(f->node, f->b.ptr, f->b.size, dest, flags, device, pages);
-	for (i = 0; i < DMD_CLASSES; i++)
-		sum += pages[i];
+	sum = dmd_sum(pages);
 	there = pages[HMM_DMIRROR_PAGE_MOVED] + pages[HMM_DMIRROR_PAGE_PRESENT];
 	/* An answer that could not be copied out says nothing. */
 	f->res.cpages = ret == -EFAULT && !sum ? DM_UNSET : there;
@@ -170,9 +168,9 @@ static int run_job(struct fi *f, struct drm_hmm_dmirror_job job, __u32 queue)
 
 	f->res.cpages = 0;
 	err = dmd_ioctl(f->node, DRM_IOCTL_HMM_DMIRROR_SUBMIT, &s);
-	/* The number could not be told, but it is the first of a fresh file. */
+	/* The number could not be told, but is known: they count up from 1. */
 	if (err == -EFAULT)
-		s.seqno = f->first_seqno + 1;
+		s.seqno = f->seqno + 1;
 	else if (err)
 		return err;
 	for (i = 0; i < 3; i++) {
@@ -184,7 +182,7 @@ static int run_job(struct fi *f, struct drm_hmm_dmirror_job job, __u32 queue)
 	/* That there is none by that number says that it was not submitted. */
 	if (ret == -ENOENT && err)
 		return err;
-	f->first_seqno = s.seqno;
+	f->seqno = s.seqno;
 	/* It may have done all, and only that could not be told. */
 	f->res.cpages = res.done == DM_UNSET ? DM_UNSET : res.done / DM_PAGE;
 	f->value = res.value;

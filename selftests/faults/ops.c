@@ -55,7 +55,7 @@ static int fresh_node(struct fi *f)
 	if (f->node >= 0)
 		close(f->node);
 	f->node = open(f->node_path, O_RDWR | O_CLOEXEC);
-	f->first_seqno = 0;
+	f->seqno = 0;
 	return f->node < 0 ? -errno : 0;
 }
 

@@ -52,7 +52,7 @@ struct fi_op {
  * @fd: its file
  * @node: its render node, also fresh, where @op is about that; else -1
  * @node_path: where that is
- * @first_seqno: what has been submitted to @node
+ * @seqno: of the last job that was submitted to @node, 0 before the first
  * @b: the buffer
  * @other: pages of somebody else that fill the device, or empty
  * @child: a process that shares the buffer, or none
@@ -67,7 +67,7 @@ struct fi {
 	const struct fi_op *op;
 	int		index, fd, node;
 	char		node_path[64];
-	__u64		first_seqno;
+	__u64		seqno;
 	struct dm_buf	b, other;
 	struct actor	child;
 	struct dm_stats	before;

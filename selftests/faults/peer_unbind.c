@@ -103,12 +103,10 @@ static void wait_files_gone(int index)
 /* All that was asked for is told, and is where that says. */
 static void check_pages(struct __test_metadata *_metadata, int gone, bool done)
 {
-	__u64 moved = move.pages[HMM_DMIRROR_PAGE_MOVED], sum = 0;
-	int i, left = gone == PEER ? SOURCE : PEER;
+	__u64 moved = move.pages[HMM_DMIRROR_PAGE_MOVED];
+	int left = gone == PEER ? SOURCE : PEER;
 
-	for (i = 0; i < DMD_CLASSES; i++)
-		sum += move.pages[i];
-	EXPECT_EQ(NPAGES, sum);
+	EXPECT_EQ(NPAGES, dmd_sum(move.pages));
 	EXPECT_LE(DM_2M_PAGES, move.pages[HMM_DMIRROR_PAGE_UNTRIED]);
 	if (done)
 		EXPECT_EQ(DM_2M_PAGES, moved);
@@ -133,10 +131,8 @@ static int all_for(int index, struct dm_buf *b)
 TEST_F(peer_unbind, moving)
 {
 	bool ours = variant->at != variant->gone;
-	int fd, us = dm_timeout(1) * 250000;
-	long long start;
+	int fd, us = dm_timeout(1) * 500000;
 	char soon[64];
-	bool stuck;
 
 	/* The files of a device that goes go first: its window closes by itself. */
 	snprintf(soon, sizeof(soon), "nth=1 delay_us=%d", us < 10000000 ? us : 10000000);
@@ -144,12 +140,9 @@ TEST_F(peer_unbind, moving)
 				   ours ? WIN_ARM : soon));
 	hand_start(&self->mover, do_peer);
 	ASSERT_EQ(0, dm_inject_wait(variant->at, variant->window, 1));
-	start = sc_now_ms();
 	hand_start(&self->other, variant->gone == PEER ? do_unbind_peer : do_unbind);
 	wait_files_gone(variant->gone);
-	stuck = hand_stuck(&self->other);
-	/* Unless it took so long that the window is closed. */
-	EXPECT_TRUE(stuck || (!ours && sc_now_ms() - start > us / 1000 - 50)) {
+	EXPECT_TRUE(hand_stuck(&self->other)) {
 		TH_LOG("a device went while it was being moved to or from");
 	}
 	if (ours)

@@ -85,6 +85,16 @@ bool dmd_has(int fd, __u64 feature)
 	       (features & feature);
 }
 
+__u64 dmd_sum(const __u64 *pages)
+{
+	__u64 sum = 0;
+	int i;
+
+	for (i = 0; i < DMD_CLASSES; i++)
+		sum += pages[i];
+	return sum;
+}
+
 int dmd_migrate(int fd, const void *addr, size_t size, __u32 dest, __u32 flags,
 		__u32 device, __u64 *pages)
 {

@@ -81,6 +81,12 @@ int dmd_migrate(int fd, const void *addr, size_t size, __u32 dest, __u32 flags,
 		__u32 device, __u64 *pages);
 
 /**
+ * dmd_sum() - all pages of a MIGRATE request, whatever became of them
+ * @pages: DMD_CLASSES counts
+ */
+__u64 dmd_sum(const __u64 *pages);
+
+/**
  * dmd_to_vram() - migrate all of a range to the device
  * @fd: node
  * @addr: first byte

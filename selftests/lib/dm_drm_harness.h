@@ -70,15 +70,4 @@ do {									\
 #define EXPECT_WHERE(...) __DMD_WHERE(EXPECT_EQ, __VA_ARGS__)
 #define ASSERT_WHERE(...) __DMD_WHERE(ASSERT_EQ, __VA_ARGS__)
 
-/* All pages of a MIGRATE request, whatever became of them. */
-static inline __u64 dmd_sum(const __u64 *pages)
-{
-	__u64 sum = 0;
-	int i;
-
-	for (i = 0; i < DMD_CLASSES; i++)
-		sum += pages[i];
-	return sum;
-}
-
 #endif /* SELFTESTS_LIB_DM_DRM_HARNESS_H */

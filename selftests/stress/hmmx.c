@@ -177,6 +177,7 @@ static int hx_execute_apart(struct hx_args *args, struct dm_cg *cg)
 		return 2;
 	if (!hx_worker) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		setpgid(0, 0);
 		if (args->run.limit && dm_cg_enter(cg))
 			_exit(2);
 		_exit(hx_execute(&args->run, args->json));
@@ -185,10 +186,21 @@ static int hx_execute_apart(struct hx_args *args, struct dm_cg *cg)
 	sigaction(SIGINT, &action, NULL);
 	while (waitpid(hx_worker, &status, 0) != hx_worker)
 		;
+	/* What it had forked, if it died before them. */
+	kill(-hx_worker, SIGKILL);
 	if (WIFEXITED(status))
 		return WEXITSTATUS(status);
 	fprintf(stderr, "hmmx: FAILED: ended by signal %d\n", WTERMSIG(status));
 	return 1;
+}
+
+/* Killed processes need a moment to leave it. */
+static void hx_destroy_group(struct dm_cg *cg)
+{
+	int i;
+
+	for (i = 0; i < 5000 && dm_cg_destroy(cg) == -EBUSY; i++)
+		usleep(1000);
 }
 
 /* Swap and a limit around the run; both go again when it has ended. */
@@ -216,7 +228,7 @@ static int hx_under_pressure(struct hx_args *args)
 						hx_execute(run, args->json);
 	}
 	if (run->limit)
-		dm_cg_destroy(&cg);
+		hx_destroy_group(&cg);
 	if (run->swap)
 		dm_zram_off(&zram);
 	return ret;

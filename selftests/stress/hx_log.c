@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The log of hmmx: one line of text for each operation, written before it is done,
- * so that the last line of a log whose machine died says what killed it. The first
+ * so that the last line of a log that survives its machine says what killed it. The first
  * line says under what conditions; they are those of a replay, too.
  *
  *	hmmx 2 seed SEED threads N small 0|1 swap MIB limit MIB

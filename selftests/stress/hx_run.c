@@ -181,7 +181,7 @@ struct hx_seen {
 	struct dm_page page;
 };
 
-/* Reclaim may come between the two sources; it does not come each time. */
+/* Where there is reclaim, it may come between the two sources, but not each time. */
 #define HX_LOOKS	10
 
 static int hx_see_area(struct hx_run *run, const struct hx_area *area, int device,
@@ -210,10 +210,11 @@ static int hx_see_area(struct hx_run *run, const struct hx_area *area, int devic
 
 static int hx_see(struct hx_run *run, int device, struct hx_seen *seen)
 {
+	unsigned int looks = run->swap || run->limit ? HX_LOOKS : 1;
 	unsigned int i, look;
 	int ret = 0;
 
-	for (look = 0; look < HX_LOOKS; look++) {
+	for (look = 0; look < looks; look++) {
 		*seen = (struct hx_seen){ 0 };
 		for (i = 0; i < run->threads * HX_AREAS && !ret; i++)
 			ret = hx_see_area(run, &run->area[i], device, seen);

@@ -61,6 +61,14 @@ under_the_same()
 	[ "$(head -n 1 "$work/e.min")" = "$head" ] && grep -q plant "$work/e.min"
 }
 
+# However a run ends, swap and group go with it.
+leaves_nothing()
+{
+	timeout 4 ./hmmx --seed 7 --time 60 --small --swap 64 --limit 48 2>"$work/out"
+	[ $? -eq 124 ] && grep -q 'FAILED: ended by signal 9' "$work/out" || return 1
+	! grep zram /proc/swaps && ! ls -d /sys/fs/cgroup/hmmx*
+}
+
 refuses()
 {
 	local status
@@ -78,15 +86,17 @@ refuses()
 }
 
 ktap_print_header
-ktap_set_plan 6
+ktap_set_plan 7
 check same_log
 check replays
 check notices
 check shrinks
 if [ -e /sys/class/zram-control ] || modprobe zram num_devices=0; then
 	check under_the_same
+	check leaves_nothing
 else
 	ktap_test_skip 'under_the_same # SKIP no zram'
+	ktap_test_skip 'leaves_nothing # SKIP no zram'
 fi
 check refuses
 rm -rf "$work"

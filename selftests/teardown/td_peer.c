@@ -16,7 +16,7 @@
 
 #define NPAGES	64UL
 /* How long the window stays open for who does not close it. */
-#define WINDOW_MS	sc_slow(200)
+#define WINDOW	"nth=1 delay_us=1000000"
 /* An unbinding that waits for the window and all else it has to do. */
 #define SOON_MS	(1000LL * dm_timeout(5))
 
@@ -113,12 +113,10 @@ TEST_F(td_peer, in_the_window)
 	int left = !variant->victim;
 	unsigned long i, moved = 0;
 	long long start;
-	char how[64];
 	pthread_t t;
 
 	ASSERT_EQ(0, dmd_to_vram(self->drm[0], self->b.ptr, self->b.size));
-	snprintf(how, sizeof(how), "nth=1 delay_us=%ld", 1000 * WINDOW_MS);
-	ASSERT_EQ(0, dm_inject_arm(0, variant->window, how));
+	ASSERT_EQ(0, dm_inject_arm(0, variant->window, WINDOW));
 	ASSERT_EQ(0, pthread_create(&t, NULL, move_once, &m));
 	ASSERT_EQ(0, dm_inject_wait(0, variant->window, 1));
 	start = sc_now_ms();
