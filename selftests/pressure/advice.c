@@ -11,6 +11,7 @@
 #include <linux/userfaultfd.h>
 
 #include "pressure.h"
+#include "scene.h"
 
 #ifndef MADV_COLD
 #define MADV_COLD		20
@@ -94,6 +95,41 @@ TEST_F(advice, free)
 	}
 	EXPECT_LT(0, freed);
 	EXPECT_TAGS(b.ptr, HALF, b.ptr, 1, DM_CPU);
+	dm_buf_free(&b);
+}
+
+/*
+ * A page that two processes share is not dropped because one of them frees it lazily;
+ * nor if only the device has written it, so that no CPU entry is dirty.
+ */
+TEST_F(advice, free_shared)
+{
+	struct sc_sync go;
+	struct dm_buf b;
+	pid_t kid;
+
+	ASSERT_EQ(0, sc_sync_init(&go));
+	ASSERT_EQ(0, pr_buf(E, &b, NPAGES, DM_BUF_SMALL));
+	ASSERT_EQ(0, dm_to_dev(FD, b.ptr, HALF, b.mirror, NULL));
+	dm_fill(b.mirror, HALF, b.ptr, 1, DM_DEV);
+	ASSERT_EQ(0, dm_write(FD, b.ptr, HALF, b.mirror, NULL));
+	dm_fill(AT(&b, HALF), HALF, AT(&b, HALF), 1, DM_CPU);
+	ASSERT_EQ(0, dm_to_sys(FD, b.ptr, HALF, NULL));
+	kid = sc_fork();
+	ASSERT_GE(kid, 0);
+	if (!kid) {
+		if (sc_wait(&go))
+			_exit(1);
+		if (dm_verify(b.ptr, HALF, b.ptr, 1, DM_DEV, NULL))
+			_exit(2);
+		_exit(dm_verify(AT(&b, HALF), HALF, AT(&b, HALF), 1, DM_CPU, NULL) ? 3 : 0);
+	}
+	EXPECT_EQ(0, madvise(b.ptr, b.size, MADV_FREE));
+	pr_reclaim(E, b.size);
+	pr_reclaim(E, b.size);
+	EXPECT_EQ(0, sc_post(&go));
+	EXPECT_EQ(0, sc_reap(kid));
+	sc_sync_fini(&go);
 	dm_buf_free(&b);
 }
 

@@ -118,7 +118,7 @@ static int hx_page_wrong(struct hx_actor *a, const struct hx_op *op,
 	const struct hx_area *area = &a->run->area[op->area];
 	const __u8 *want = area->shadow + page * DM_PAGE;
 	unsigned int i = 0, wrong = 0, j;
-	__u64 got_word, want_word;
+	__u64 got_word, want_word, where = 0;
 
 	while (got[i] == want[i])
 		i++;
@@ -126,8 +126,9 @@ static int hx_page_wrong(struct hx_actor *a, const struct hx_op *op,
 		wrong += got[j] != want[j];
 	memcpy(&got_word, got + (i & ~7U), sizeof(got_word));
 	memcpy(&want_word, want + (i & ~7U), sizeof(want_word));
-	return hx_fail(a, op, "%s: page %u byte %u: %016llx, not %016llx; %u bytes differ%s",
-		       how, page, i, got_word, want_word, wrong,
+	dm_pagemap(area->ptr + page * DM_PAGE, 1, &where);
+	return hx_fail(a, op, "%s: page %u byte %u: %016llx, not %016llx; %u bytes differ; pagemap %#llx%s",
+		       how, page, i, got_word, want_word, wrong, where,
 		       area->state[page] & HX_LAZY ? " (lazily freed)" : "");
 }
 

@@ -6,6 +6,8 @@
  * log can be replayed.
  */
 #include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/uio.h>
@@ -232,17 +234,35 @@ static int hx_op_load(struct hx_actor *a, const struct hx_op *op)
 	return hx_model_check(a, op, op->page, n, hx_addr(a, op), "the CPU reads");
 }
 
-/* The kernel reads and writes by itself: it faults in its own way. */
+/*
+ * The kernel reads and writes by itself: it faults in its own way. Reading must not
+ * pin: of a page shared with a child that makes a copy which the kernel takes for
+ * clean, and drops for all who come to share it when one of them frees it lazily
+ * (Documentation/design.rst, Limits).
+ */
+static ssize_t hx_remote_read(void *to, void *from, size_t len)
+{
+	struct iovec iov[] = { { to, len }, { from, len } };
+	ssize_t n;
+	int fd;
+
+	if (getenv("DMIRROR_HAZARDS"))
+		return process_vm_readv(getpid(), &iov[0], 1, &iov[1], 1, 0);
+	fd = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
+	n = fd < 0 ? -1 : pread(fd, to, len, (uintptr_t)from);
+	if (fd >= 0)
+		close(fd);
+	return n;
+}
+
 static int hx_op_remote_read(struct hx_actor *a, const struct hx_op *op)
 {
 	unsigned int n = hx_model_run(hx_area(a, op), op->page, op->npages, HX_READ);
-	struct iovec to = { a->bounce, n * DM_PAGE };
-	struct iovec from = { hx_addr(a, op), n * DM_PAGE };
 
 	if (!n)
 		return 0;
-	if (process_vm_readv(getpid(), &to, 1, &from, 1, 0) != n * DM_PAGE)
-		return hx_fail(a, op, "process_vm_readv: errno %d", errno);
+	if (hx_remote_read(a->bounce, hx_addr(a, op), n * DM_PAGE) != n * DM_PAGE)
+		return hx_fail(a, op, "the kernel cannot read: errno %d", errno);
 	return hx_model_check(a, op, op->page, n, a->bounce, "the kernel reads");
 }
 
