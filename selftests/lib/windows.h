@@ -3,8 +3,8 @@
  * Races made certain: one party is held in a window of the driver by a delay,
  * another does what it does, then the window is closed.
  */
-#ifndef _SELFTESTS_FAULTS_WINDOWS_H
-#define _SELFTESTS_FAULTS_WINDOWS_H
+#ifndef _SELFTESTS_LIB_WINDOWS_H
+#define _SELFTESTS_LIB_WINDOWS_H
 
 #include <pthread.h>
 #include <semaphore.h>
@@ -87,4 +87,4 @@ int do_munmap(struct hand *h);
 int do_protect(struct hand *h);		/* read only */
 int do_unbind(struct hand *h);		/* device 0 */
 
-#endif /* _SELFTESTS_FAULTS_WINDOWS_H */
+#endif /* _SELFTESTS_LIB_WINDOWS_H */
