@@ -15,7 +15,6 @@
 #define SMALL_DEVICE	"vram_mb=4"
 #define NPAGES		DM_2M_PAGES
 #define WORKERS		4
-#define ROUNDS		6
 /* Emulated machines are slow; a device that never goes is slower. */
 #define UNBIND_MS	(1000LL * dm_timeout(10))
 
@@ -46,12 +45,21 @@ FIXTURE(td_full) {
 	struct worker w[WORKERS];
 };
 
+FIXTURE_VARIANT(td_full) { int index; int rounds; };
+FIXTURE_VARIANT_ADD(td_full, private) { DM_PRIVATE0, 6 };
+FIXTURE_VARIANT_ADD(td_full, coherent) { DM_COHERENT0, 2 };
+
 FIXTURE_SETUP(td_full)
 {
+	char params[sizeof(self->td.params) + 16];
 	int i;
 
 	TD_SETUP(&self->td);
-	TD_RELOAD(SMALL_DEVICE);
+	TD_NEEDS(variant->index);
+	/* What is said last counts. */
+	snprintf(params, sizeof(params), "%s " SMALL_DEVICE, self->td.params);
+	TD_RELOAD(params);
+	ASSERT_EQ(0, mc_wait_node(variant->index, true));
 	for (i = 0; i < WORKERS; i++)
 		ASSERT_EQ(0, dm_buf_anon(&self->w[i].b, NPAGES, DM_BUF_SMALL));
 }
@@ -116,14 +124,14 @@ static void *work(void *arg)
 	return NULL;
 }
 
-static int start(struct worker *w)
+static int start(struct worker *w, int index)
 {
 	w->gen = 1;
 	w->part = 0;
 	w->moves = 0;
 	w->odd = 0;
 	w->last = 0;
-	w->fd = dm_open(DM_PRIVATE0);
+	w->fd = dm_open(index);
 	if (w->fd < 0)
 		return w->fd;
 	dm_fill(w->b.ptr, NPAGES, w->b.ptr, 1, DM_DEV);
@@ -154,26 +162,26 @@ TEST_F(td_full, waiting_for_eviction)
 	long long began;
 	int round, i;
 
-	for (round = 0; round < ROUNDS; round++) {
+	for (round = 0; round < variant->rounds; round++) {
 		for (i = 0; i < WORKERS; i++)
-			ASSERT_EQ(0, start(&self->w[i]));
+			ASSERT_EQ(0, start(&self->w[i], variant->index));
 		/* Everybody has been served, so somebody was evicted. */
 		for (i = 0; i < WORKERS; i++) {
 			while (atomic_load(&self->w[i].moves) < 2 &&
 			       !self->w[i].odd)
 				sched_yield();
 		}
-		ASSERT_EQ(0, dm_stats_read(DM_PRIVATE0, &s));
+		ASSERT_EQ(0, dm_stats_read(variant->index, &s));
 		EXPECT_LT(0, dm_stat(&s, "evictions"));
 		began = sc_now_ms();
-		ASSERT_EQ(0, mc_bind(0, false));
+		ASSERT_EQ(0, mc_bind(variant->index, false));
 		EXPECT_GT(UNBIND_MS, sc_now_ms() - began);
-		ASSERT_EQ(0, mc_wait_node(0, false));
+		ASSERT_EQ(0, mc_wait_node(variant->index, false));
 		for (i = 0; i < WORKERS; i++)
 			check(_metadata, &self->w[i]);
-		ASSERT_EQ(0, mc_bind(0, true));
-		ASSERT_EQ(0, mc_wait_node(0, true));
-		ASSERT_EQ(0, dm_stats_read(DM_PRIVATE0, &s));
+		ASSERT_EQ(0, mc_bind(variant->index, true));
+		ASSERT_EQ(0, mc_wait_node(variant->index, true));
+		ASSERT_EQ(0, dm_stats_read(variant->index, &s));
 		EXPECT_EQ(0, dm_stats_idle(&s, why)) {
 			TH_LOG("%s", why);
 		}

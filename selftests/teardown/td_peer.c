@@ -26,17 +26,25 @@ FIXTURE(td_peer) {
 	int drm[2];
 };
 
-/* Device 0 is where pages come from, device 1 where they go. */
-FIXTURE_VARIANT(td_peer) { const char *window; int victim; };
+/* Of two devices, pages come from the one, @victim 0, and go to the other. */
+FIXTURE_VARIANT(td_peer) { const char *window; int victim; int first; };
 
 #define GOES(point)							\
-	FIXTURE_VARIANT_ADD(td_peer, point##_source_goes) { #point, 0 };	\
-	FIXTURE_VARIANT_ADD(td_peer, point##_destination_goes) { #point, 1 }
+	FIXTURE_VARIANT_ADD(td_peer, point##_source_goes) {		\
+		#point, 0, DM_PRIVATE0 };				\
+	FIXTURE_VARIANT_ADD(td_peer, point##_destination_goes) {	\
+		#point, 1, DM_PRIVATE0 }
+#define GOES_COHERENT(point)						\
+	FIXTURE_VARIANT_ADD(td_peer, coherent_##point##_source_goes) {	\
+		#point, 0, DM_COHERENT0 };				\
+	FIXTURE_VARIANT_ADD(td_peer, coherent_##point##_destination_goes) { \
+		#point, 1, DM_COHERENT0 }
 
 GOES(collect);
 GOES(copy);
 GOES(commit);
 GOES(finalize);
+GOES_COHERENT(commit);
 
 FIXTURE_SETUP(td_peer)
 {
@@ -46,12 +54,13 @@ FIXTURE_SETUP(td_peer)
 	self->drm[1] = -1;
 	DM_INJECT_SETUP();
 	TD_SETUP(&self->td);
+	TD_NEEDS(variant->first);
 	if (access("/sys/module/drm", F_OK))
 		SKIP(return, "this kernel has no DRM");
 	ASSERT_EQ(0, dm_buf_anon(&self->b, NPAGES, DM_BUF_SMALL));
 	dm_fill(self->b.ptr, NPAGES, self->b.ptr, 1, DM_CPU);
 	for (i = 0; i < 2; i++) {
-		self->drm[i] = dmd_open(i);
+		self->drm[i] = dmd_open(variant->first + i);
 		ASSERT_LE(0, self->drm[i]);
 	}
 }
@@ -69,10 +78,10 @@ FIXTURE_TEARDOWN(td_peer)
 	dm_buf_free(&self->b);
 	td_restore(_metadata, &self->td);
 	for (i = 0; i < 2; i++) {
-		dm_inject_off(i);
-		EXPECT_EQ(0, dm_stats_read(i, &s));
+		dm_inject_off(variant->first + i);
+		EXPECT_EQ(0, dm_stats_read(variant->first + i, &s));
 		EXPECT_EQ(0, dm_stats_idle(&s, why)) {
-			TH_LOG("device %d: %s", i, why);
+			TH_LOG("device %d: %s", variant->first + i, why);
 		}
 	}
 }
@@ -80,6 +89,7 @@ FIXTURE_TEARDOWN(td_peer)
 struct mover {
 	struct dm_buf *b;
 	int *drm;
+	int first;		/* number of the first device */
 	int ret;
 	__u64 pages[DMD_CLASSES];
 	atomic_bool stop;
@@ -89,7 +99,7 @@ struct mover {
 static int there(struct mover *m, int from)
 {
 	return dmd_migrate(m->drm[from], m->b->ptr, m->b->size,
-			   HMM_DMIRROR_DEST_DEVICE, 0, !from, m->pages);
+			   HMM_DMIRROR_DEST_DEVICE, 0, m->first + !from, m->pages);
 }
 
 static void *move_once(void *arg)
@@ -109,18 +119,18 @@ static bool fair(int ret)
 /* In each window of the move, either device goes. */
 TEST_F(td_peer, in_the_window)
 {
-	struct mover m = { .b = &self->b, .drm = self->drm };
-	int left = !variant->victim;
+	struct mover m = { .b = &self->b, .drm = self->drm, .first = variant->first };
+	int left = !variant->victim, gone = variant->first + variant->victim;
 	unsigned long i, moved = 0;
 	long long start;
 	pthread_t t;
 
 	ASSERT_EQ(0, dmd_to_vram(self->drm[0], self->b.ptr, self->b.size));
-	ASSERT_EQ(0, dm_inject_arm(0, variant->window, WINDOW));
+	ASSERT_EQ(0, dm_inject_arm(variant->first, variant->window, WINDOW));
 	ASSERT_EQ(0, pthread_create(&t, NULL, move_once, &m));
-	ASSERT_EQ(0, dm_inject_wait(0, variant->window, 1));
+	ASSERT_EQ(0, dm_inject_wait(variant->first, variant->window, 1));
 	start = sc_now_ms();
-	EXPECT_EQ(0, mc_bind(variant->victim, false));
+	EXPECT_EQ(0, mc_bind(gone, false));
 	EXPECT_GT(SOON_MS, sc_now_ms() - start);
 	ASSERT_EQ(0, pthread_join(t, NULL));
 	EXPECT_GT(SOON_MS, sc_now_ms() - start);
@@ -139,7 +149,7 @@ TEST_F(td_peer, in_the_window)
 	EXPECT_EQ(0, dmd_all(self->drm[left], self->b.ptr, NPAGES,
 			     HMM_DMIRROR_QUERY_VRAM, NULL));
 	EXPECT_TAGS(self->b.ptr, NPAGES, self->b.ptr, 1, DM_CPU);
-	ASSERT_EQ(0, mc_wait_node(variant->victim, false));
+	ASSERT_EQ(0, mc_wait_node(gone, false));
 }
 
 static void *keep_moving(void *arg)

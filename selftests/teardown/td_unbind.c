@@ -19,13 +19,19 @@ FIXTURE(td_unbind) {
 	int fd;
 };
 
+/* @rounds: where there are many; half of that for the second kind */
+FIXTURE_VARIANT(td_unbind) { int index; int other; int rounds; };
+FIXTURE_VARIANT_ADD(td_unbind, private) { DM_PRIVATE0, DM_PRIVATE1, 20 };
+FIXTURE_VARIANT_ADD(td_unbind, coherent) { DM_COHERENT0, DM_COHERENT1, 10 };
+
 FIXTURE_SETUP(td_unbind)
 {
 	self->fd = -1;
 	TD_SETUP(&self->td);
+	TD_NEEDS(variant->index);
 	ASSERT_EQ(0, dm_buf_anon(&self->b, SMALL_PAGES, DM_BUF_SMALL));
 	dm_fill(self->b.ptr, SMALL_PAGES, self->b.ptr, 1, DM_CPU);
-	self->fd = dm_open(DM_PRIVATE0);
+	self->fd = dm_open(variant->index);
 	ASSERT_LE(0, self->fd);
 }
 
@@ -48,23 +54,6 @@ FIXTURE_TEARDOWN(td_unbind)
 	ASSERT_EQ(0, mc_wait_node(minor, true));			\
 } while (0)
 
-/* Every command of an orphaned file; the number of wrong answers. */
-static int not_enodev(int fd, struct dm_buf *b)
-{
-	int n = 0;
-
-	n += dm_read(fd, b->ptr, 1, b->mirror, NULL) != -ENODEV;
-	n += dm_read_unlocked(fd, b->ptr, 1, b->mirror, NULL) != -ENODEV;
-	n += dm_write(fd, b->ptr, 1, b->mirror, NULL) != -ENODEV;
-	n += dm_to_dev(fd, b->ptr, 1, b->mirror, NULL) != -ENODEV;
-	n += dm_to_sys(fd, b->ptr, 1, NULL) != -ENODEV;
-	n += dm_snapshot(fd, b->ptr, 1, b->mirror) != -ENODEV;
-	n += dm_exclusive(fd, b->ptr, 1, b->mirror, NULL) != -ENODEV;
-	n += dm_check_exclusive(fd, b->ptr, 1) != -ENODEV;
-	n += dm_release(fd) != -ENODEV;
-	return n;
-}
-
 /* Resident pages go home, the file is dead, a new life works. */
 TEST_F(td_unbind, resident_pages)
 {
@@ -76,22 +65,22 @@ TEST_F(td_unbind, resident_pages)
 	ASSERT_TO_DEV(self->fd, &self->b, 1, DM_CPU);
 	ASSERT_TO_DEV(self->fd, &self->huge, 1, DM_CPU);
 	ASSERT_DEV_WRITES(self->fd, &self->huge, 2, DM_DEV);
-	UNBIND(0);
+	UNBIND(variant->index);
 	ASSERT_HOME(&self->b, 1, DM_CPU);
 	ASSERT_HOME(&self->huge, 2, DM_DEV);
-	ASSERT_EQ(0, not_enodev(self->fd, &self->b));
-	ASSERT_EQ(-ENOENT, dm_open(DM_PRIVATE0));
+	ASSERT_EQ(0, td_not_enodev(self->fd, &self->b));
+	ASSERT_EQ(-ENOENT, dm_open(variant->index));
 	ASSERT_TAGS(self->b.ptr, SMALL_PAGES, self->b.ptr, 1, DM_CPU);
 
 	/* The old file stays dead beside the new life. */
-	BIND(0);
-	ASSERT_EQ(0, not_enodev(self->fd, &self->b));
+	BIND(variant->index);
+	ASSERT_EQ(0, td_not_enodev(self->fd, &self->b));
 	ASSERT_EQ(0, close(self->fd));
-	ASSERT_EQ(0, dm_stats_read(DM_PRIVATE0, &s));
+	ASSERT_EQ(0, dm_stats_read(variant->index, &s));
 	ASSERT_EQ(0, dm_stats_idle(&s, why)) {
 		TH_LOG("%s", why);
 	}
-	self->fd = dm_open(DM_PRIVATE0);
+	self->fd = dm_open(variant->index);
 	ASSERT_LE(0, self->fd);
 	ASSERT_TO_DEV(self->fd, &self->b, 1, DM_CPU);
 	ASSERT_TAGS(self->b.ptr, SMALL_PAGES, self->b.ptr, 1, DM_CPU);
@@ -100,17 +89,17 @@ TEST_F(td_unbind, resident_pages)
 /* The other device does not notice. */
 TEST_F(td_unbind, other_device_goes_on)
 {
-	int other = dm_open(DM_PRIVATE1);
+	int other = dm_open(variant->other);
 
 	ASSERT_LE(0, other);
 	ASSERT_TO_DEV(other, &self->b, 1, DM_CPU);
-	UNBIND(0);
+	UNBIND(variant->index);
 	ASSERT_ALL(other, self->b.ptr, SMALL_PAGES, DM_ON_DEV);
 	ASSERT_DEV_READS(other, &self->b, 1, DM_CPU);
 	ASSERT_EQ(0, dm_to_sys(other, self->b.ptr, SMALL_PAGES, NULL));
 	ASSERT_TO_DEV(other, &self->b, 1, DM_CPU);
 	ASSERT_EQ(0, close(other));
-	BIND(0);
+	BIND(variant->index);
 	ASSERT_TAGS(self->b.ptr, SMALL_PAGES, self->b.ptr, 1, DM_CPU);
 }
 
@@ -121,16 +110,16 @@ TEST_F(td_unbind, pages_of_two_processes)
 
 	ASSERT_TO_DEV(self->fd, &self->b, 1, DM_CPU);
 	ASSERT_EQ(0, actor_fork(&child, &self->b, -1));
-	ASSERT_EQ(0, act_arg(&child, A_OPEN, DM_PRIVATE0));
+	ASSERT_EQ(0, act_arg(&child, A_OPEN, variant->index));
 	ASSERT_EQ(0, act(&child, A_DEV_FILL, 0, 8, 2, DM_CHILD));
 	ASSERT_EQ(0, act(&child, A_TO_DEV, 0, 8, 0, 0));
-	UNBIND(0);
+	UNBIND(variant->index);
 	ASSERT_EQ(0, td_all_home(&self->b));
 	ASSERT_EQ(0, act(&child, A_CPU_CHECK, 0, 8, 2, DM_CHILD));
 	ASSERT_EQ(0, act(&child, A_CPU_CHECK, 8, SMALL_PAGES - 8, 1, DM_CPU));
 	ASSERT_EQ(-ENODEV, act(&child, A_DEV_CHECK, 0, 8, 2, DM_CHILD));
 	ASSERT_TAGS(self->b.ptr, SMALL_PAGES, self->b.ptr, 1, DM_CPU);
-	BIND(0);
+	BIND(variant->index);
 	ASSERT_EQ(-ENODEV, act(&child, A_TO_DEV, 0, 8, 0, 0));
 	ASSERT_EQ(0, actor_end(&child));
 }
@@ -140,17 +129,17 @@ TEST_F(td_unbind, exclusive_pages)
 {
 	ASSERT_EQ(0, dm_exclusive(self->fd, self->b.ptr, SMALL_PAGES,
 				  self->b.mirror, NULL));
-	UNBIND(0);
+	UNBIND(variant->index);
 	ASSERT_TAGS(self->b.ptr, SMALL_PAGES, self->b.ptr, 1, DM_CPU);
-	ASSERT_EQ(0, not_enodev(self->fd, &self->b));
+	ASSERT_EQ(0, td_not_enodev(self->fd, &self->b));
 }
 
 /* The module stays as long as a file of an unbound device is open. */
 TEST_F(td_unbind, file_holds_module)
 {
-	UNBIND(0);
+	UNBIND(variant->index);
 	ASSERT_EQ(-EAGAIN, mc_unload(MC_DMIRROR));
-	ASSERT_EQ(0, not_enodev(self->fd, &self->b));
+	ASSERT_EQ(0, td_not_enodev(self->fd, &self->b));
 	ASSERT_EQ(0, close(self->fd));
 	self->fd = -1;
 	ASSERT_EQ(0, mc_down(true));
@@ -165,10 +154,10 @@ TEST_F(td_unbind, node_mapping)
 		 self->fd, 0);
 	ASSERT_NE(MAP_FAILED, p);
 	dm_fill(p, 4, p, 1, DM_CPU);
-	UNBIND(0);
+	UNBIND(variant->index);
 	ASSERT_TAGS(p, 4, p, 1, DM_CPU);
 	ASSERT_EQ(0, munmap(p, 4 * DM_PAGE));
-	BIND(0);
+	BIND(variant->index);
 }
 
 struct worker {
@@ -204,12 +193,12 @@ static void *work(void *arg)
 	return NULL;
 }
 
-static int start(struct worker *w)
+static int start(struct worker *w, int index)
 {
 	w->gen = 1;
 	w->done = 0;
 	w->odd = 0;
-	w->fd = dm_open(DM_PRIVATE0);
+	w->fd = dm_open(index);
 	if (w->fd < 0)
 		return w->fd;
 	dm_fill(w->b.ptr, w->b.npages / 2, w->b.ptr, 1, DM_DEV);
@@ -230,14 +219,14 @@ TEST_F(td_unbind, ioctls_in_flight)
 
 	for (i = 0; i < 2; i++)
 		ASSERT_EQ(0, dm_buf_anon(&w[i].b, 128, DM_BUF_SMALL));
-	for (round = 0; round < 5; round++) {
+	for (round = 0; round < variant->rounds / 4; round++) {
 		for (i = 0; i < 2; i++)
-			ASSERT_EQ(0, start(&w[i]));
+			ASSERT_EQ(0, start(&w[i], variant->index));
 		for (i = 0; i < 2; i++) {
 			while (atomic_load(&w[i].done) < 3 && !w[i].odd)
 				sched_yield();
 		}
-		UNBIND(0);
+		UNBIND(variant->index);
 		for (i = 0; i < 2; i++) {
 			ASSERT_EQ(0, pthread_join(w[i].thread, NULL));
 			ASSERT_EQ(0, w[i].odd);
@@ -251,7 +240,7 @@ TEST_F(td_unbind, ioctls_in_flight)
 						    DM_DEV);
 			}
 		}
-		BIND(0);
+		BIND(variant->index);
 	}
 	for (i = 0; i < 2; i++)
 		dm_buf_free(&w[i].b);
@@ -269,48 +258,52 @@ static void *touch(void *arg)
 	return NULL;
 }
 
-/* CPU faults and the eviction of the unbinding want the same pages. */
+/* The CPU, by faults where it needs them, and the eviction want the same pages. */
 TEST_F(td_unbind, against_cpu_faults)
 {
 	struct worker w = { 0 };
 	int round, fd;
 
-	for (round = 0; round < 8; round++) {
-		fd = dm_open(DM_PRIVATE0);
+	for (round = 0; round < variant->rounds / 5 * 2; round++) {
+		fd = dm_open(variant->index);
 		ASSERT_LE(0, fd);
 		w.b = self->b;
 		ASSERT_TO_DEV(fd, &self->b, 1, DM_CPU);
 		atomic_store(&w.done, 0);
 		ASSERT_EQ(0, pthread_create(&w.thread, NULL, touch, &w));
-		EXPECT_EQ(0, mc_bind(0, false));
+		EXPECT_EQ(0, mc_bind(variant->index, false));
 		atomic_store(&w.done, 1);
 		ASSERT_EQ(0, pthread_join(w.thread, NULL));
 		ASSERT_EQ(0, w.odd);
 		ASSERT_HOME(&self->b, 1, DM_CPU);
 		ASSERT_EQ(0, close(fd));
-		ASSERT_EQ(0, mc_wait_node(0, false));
-		BIND(0);
+		ASSERT_EQ(0, mc_wait_node(variant->index, false));
+		BIND(variant->index);
 	}
 }
 
-/* Twenty times: physical address space and counters are as at first. */
+/* Again and again: physical address space and counters are as at first. */
 TEST_F(td_unbind, again_and_again)
 {
-	int i, fd, ranges = mc_iomem("hmm_d");
+	int i, fd, ranges = mc_iomem("hmm_d"), regions = td_regions();
 	struct dm_stats s;
 
 	ASSERT_LT(0, ranges);
-	for (i = 0; i < 20; i++) {
-		fd = dm_open(DM_PRIVATE0);
+	for (i = 0; i < variant->rounds; i++) {
+		fd = dm_open(variant->index);
 		ASSERT_LE(0, fd);
 		ASSERT_TO_DEV(fd, &self->b, 1, DM_CPU);
 		ASSERT_EQ(0, close(fd));
-		UNBIND(0);
+		UNBIND(variant->index);
 		ASSERT_EQ(0, td_all_home(&self->b));
-		ASSERT_GT(ranges, mc_iomem("hmm_d"));
-		BIND(0);
+		ASSERT_EQ(regions - 1, td_regions());
+		/* That of a coherent device is there with and without it. */
+		if (variant->index == DM_PRIVATE0)
+			ASSERT_GT(ranges, mc_iomem("hmm_d"));
+		BIND(variant->index);
 		ASSERT_EQ(ranges, mc_iomem("hmm_d"));
-		ASSERT_EQ(0, dm_stats_read(DM_PRIVATE0, &s));
+		ASSERT_EQ(regions, td_regions());
+		ASSERT_EQ(0, dm_stats_read(variant->index, &s));
 		ASSERT_EQ(0, dm_stats_idle(&s, NULL));
 	}
 	ASSERT_TAGS(self->b.ptr, SMALL_PAGES, self->b.ptr, 1, DM_CPU);

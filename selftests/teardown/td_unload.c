@@ -113,6 +113,34 @@ TEST_F(td_unload, resident_pages)
 	ASSERT_EQ(0, close(fd));
 }
 
+/* The same of coherent devices: nothing is left in what was their memory. */
+TEST_F(td_unload, coherent_pages)
+{
+	int fd, fd1;
+
+	if (!strstr(self->td.params, "spm_addr_dev1"))
+		SKIP(return, "no coherent devices on this machine");
+	ASSERT_EQ(0, mc_down(false));
+	ASSERT_EQ(0, mc_up(self->td.params));
+	ASSERT_EQ(0, mc_wait_node(DM_COHERENT1, true));
+	fd = dm_open(DM_COHERENT0);
+	fd1 = dm_open(DM_COHERENT1);
+	ASSERT_LE(0, fd);
+	ASSERT_LE(0, fd1);
+	ASSERT_EQ(0, dm_buf_anon(&self->huge, DM_2M_PAGES, DM_BUF_THP));
+	dm_fill(self->huge.ptr, DM_2M_PAGES, self->huge.ptr, 1, DM_CPU);
+	ASSERT_TO_DEV(fd, &self->b, 1, DM_CPU);
+	ASSERT_DEV_WRITES(fd, &self->b, 2, DM_DEV);
+	ASSERT_TO_DEV(fd1, &self->huge, 1, DM_CPU);
+	ASSERT_EQ(0, close(fd));
+	ASSERT_EQ(0, close(fd1));
+	ASSERT_NE(0, td_all_home(&self->b));
+	ASSERT_NE(0, td_all_home(&self->huge));
+	ASSERT_EQ(0, mc_down(true));
+	ASSERT_HOME(&self->b, 2, DM_DEV);
+	ASSERT_HOME(&self->huge, 1, DM_CPU);
+}
+
 /* Pages shared with a child, of which the opener is dead. */
 TEST_F(td_unload, pages_of_an_heir)
 {

@@ -7,7 +7,7 @@
 #include "dm_drm.h"
 #include "teardown.h"
 
-#define SYSFS(minor)	"/sys/bus/platform/devices/hmm_dmirror." #minor
+#define SYSFS		"/sys/bus/platform/devices/hmm_dmirror."
 /* An unplugging with all it has to do. */
 #define SOON_MS		(1000LL * dm_timeout(5))
 
@@ -17,13 +17,19 @@ FIXTURE(td_unplug) {
 	int fd;
 };
 
+/* @name: the number as text */
+FIXTURE_VARIANT(td_unplug) { int index; int other; const char *name; const char *sysfs; };
+FIXTURE_VARIANT_ADD(td_unplug, private) { DM_PRIVATE0, DM_PRIVATE1, "0", SYSFS "0" };
+FIXTURE_VARIANT_ADD(td_unplug, coherent) { DM_COHERENT0, DM_COHERENT1, "2", SYSFS "2" };
+
 FIXTURE_SETUP(td_unplug)
 {
 	self->fd = -1;
 	TD_SETUP(&self->td);
+	TD_NEEDS(variant->index);
 	ASSERT_EQ(0, dm_buf_anon(&self->b, SMALL_PAGES, DM_BUF_SMALL));
 	dm_fill(self->b.ptr, SMALL_PAGES, self->b.ptr, 1, DM_CPU);
-	self->fd = dm_open(DM_PRIVATE0);
+	self->fd = dm_open(variant->index);
 	ASSERT_LE(0, self->fd);
 }
 
@@ -32,46 +38,51 @@ FIXTURE_TEARDOWN(td_unplug)
 	if (self->fd >= 0)
 		EXPECT_EQ(0, close(self->fd));
 	dm_buf_free(&self->b);
-	if (mc_loaded(MC_DMIRROR) && access(SYSFS(0), F_OK))
-		EXPECT_EQ(0, mc_plug("0", true));
+	if (mc_loaded(MC_DMIRROR) && access(variant->sysfs, F_OK))
+		EXPECT_EQ(0, mc_plug(variant->name, true));
 	td_restore(_metadata, &self->td);
 }
 
 TEST_F(td_unplug, leaves)
 {
-	int other = dm_open(DM_PRIVATE1);
+	int other = dm_open(variant->other);
 	struct dm_stats s;
-	char why[DM_MSG];
-	int ranges = mc_iomem("hmm_d");
+	char why[DM_MSG], line[4];
+	int ranges = mc_iomem("hmm_d"), regions = td_regions();
 
 	ASSERT_LE(0, other);
-	ASSERT_EQ(0, access(SYSFS(0), F_OK));
+	ASSERT_EQ(0, access(variant->sysfs, F_OK));
 	ASSERT_TO_DEV(self->fd, &self->b, 1, DM_CPU);
-	ASSERT_EQ(0, mc_plug("0", false));
-	EXPECT_EQ(-1, access(SYSFS(0), F_OK));
-	EXPECT_GT(ranges, mc_iomem("hmm_d"));
+	ASSERT_EQ(0, mc_plug(variant->name, false));
+	EXPECT_EQ(-1, access(variant->sysfs, F_OK));
+	EXPECT_EQ(regions - 1, td_regions());
+	/* That of a coherent device is there with and without it. */
+	if (variant->index == DM_PRIVATE0)
+		EXPECT_GT(ranges, mc_iomem("hmm_d"));
 	ASSERT_HOME(&self->b, 1, DM_CPU);
-	EXPECT_EQ(0, mc_wait_node(0, false));
+	EXPECT_EQ(0, mc_wait_node(variant->index, false));
 	EXPECT_EQ(-ENODEV, dm_to_dev(self->fd, self->b.ptr, 1, self->b.mirror, NULL));
-	EXPECT_EQ(-ENOENT, dm_open(DM_PRIVATE0));
+	EXPECT_EQ(-ENOENT, dm_open(variant->index));
 	/* There is nothing to bind or to unplug. */
-	EXPECT_EQ(-ENODEV, mc_bind(0, true));
-	EXPECT_EQ(-ENODEV, mc_plug("0", false));
+	EXPECT_EQ(-ENODEV, mc_bind(variant->index, true));
+	EXPECT_EQ(-ENODEV, mc_plug(variant->name, false));
 	ASSERT_TO_DEV(other, &self->b, 1, DM_CPU);
 	ASSERT_EQ(0, dm_to_sys(other, self->b.ptr, SMALL_PAGES, NULL));
 	EXPECT_EQ(0, close(other));
 
 	/* What was open stays dead beside the new one. */
-	ASSERT_EQ(0, mc_plug("0\n", true));
-	EXPECT_EQ(0, mc_wait_node(0, true));
+	snprintf(line, sizeof(line), "%s\n", variant->name);
+	ASSERT_EQ(0, mc_plug(line, true));
+	EXPECT_EQ(0, mc_wait_node(variant->index, true));
 	EXPECT_EQ(ranges, mc_iomem("hmm_d"));
+	EXPECT_EQ(regions, td_regions());
 	EXPECT_EQ(-ENODEV, dm_to_dev(self->fd, self->b.ptr, 1, self->b.mirror, NULL));
 	EXPECT_EQ(0, close(self->fd));
-	ASSERT_EQ(0, dm_stats_read(DM_PRIVATE0, &s));
+	ASSERT_EQ(0, dm_stats_read(variant->index, &s));
 	EXPECT_EQ(0, dm_stats_idle(&s, why)) {
 		TH_LOG("%s", why);
 	}
-	self->fd = dm_open(DM_PRIVATE0);
+	self->fd = dm_open(variant->index);
 	ASSERT_LE(0, self->fd);
 	ASSERT_TO_DEV(self->fd, &self->b, 1, DM_CPU);
 	ASSERT_TAGS(self->b.ptr, SMALL_PAGES, self->b.ptr, 1, DM_CPU);
@@ -90,23 +101,23 @@ TEST_F(td_unplug, while_a_job_runs)
 
 	if (access("/sys/module/drm", F_OK))
 		SKIP(return, "this kernel has no DRM");
-	drm = dmd_open(DM_PRIVATE0);
+	drm = dmd_open(variant->index);
 	ASSERT_LE(0, drm);
 	*next = (uintptr_t)next;
 	ASSERT_EQ(0, dmd_submit(drm, 0, &job, 1, NULL, &seqno));
 	ASSERT_EQ(-ETIME, dmd_wait(drm, 0, seqno, 100, NULL));
 	start = sc_now_ms();
-	ASSERT_EQ(0, mc_plug("0", false));
+	ASSERT_EQ(0, mc_plug(variant->name, false));
 	EXPECT_GT(SOON_MS, sc_now_ms() - start);
 	EXPECT_EQ(-ENODEV, dmd_wait(drm, 0, seqno, 0, NULL));
 	EXPECT_EQ(-ENODEV, dmd_submit(drm, 0, &job, 1, NULL, NULL));
 	EXPECT_EQ((uintptr_t)next, *next);
 	EXPECT_EQ(0, close(drm));
 	/* libdrm looks through all devices there are. */
-	EXPECT_EQ(-ENODEV, dmd_open(DM_PRIVATE0));
-	ASSERT_EQ(0, mc_plug("0", true));
-	ASSERT_EQ(0, mc_wait_node(0, true));
-	drm = dmd_open(DM_PRIVATE0);
+	EXPECT_EQ(-ENODEV, dmd_open(variant->index));
+	ASSERT_EQ(0, mc_plug(variant->name, true));
+	ASSERT_EQ(0, mc_wait_node(variant->index, true));
+	drm = dmd_open(variant->index);
 	EXPECT_LE(0, drm);
 	EXPECT_EQ(0, close(drm));
 }
@@ -114,12 +125,12 @@ TEST_F(td_unplug, while_a_job_runs)
 /* Without a driver there is still a device to unplug; what comes back has one. */
 TEST_F(td_unplug, unbound)
 {
-	ASSERT_EQ(0, mc_bind(0, false));
-	ASSERT_EQ(0, mc_wait_node(0, false));
-	EXPECT_EQ(-EEXIST, mc_plug("0", true));
-	ASSERT_EQ(0, mc_plug("0", false));
-	ASSERT_EQ(0, mc_plug("0", true));
-	ASSERT_EQ(0, mc_wait_node(0, true));
+	ASSERT_EQ(0, mc_bind(variant->index, false));
+	ASSERT_EQ(0, mc_wait_node(variant->index, false));
+	EXPECT_EQ(-EEXIST, mc_plug(variant->name, true));
+	ASSERT_EQ(0, mc_plug(variant->name, false));
+	ASSERT_EQ(0, mc_plug(variant->name, true));
+	ASSERT_EQ(0, mc_wait_node(variant->index, true));
 }
 
 TEST_F(td_unplug, refused)
@@ -138,7 +149,7 @@ TEST_F(td_unplug, refused)
 		}
 	}
 	EXPECT_EQ(-EINVAL, mc_plug("10", true));
-	EXPECT_EQ(-EEXIST, mc_plug("0", true));
+	EXPECT_EQ(-EEXIST, mc_plug(variant->name, true));
 	ASSERT_TO_DEV(self->fd, &self->b, 1, DM_CPU);
 }
 
