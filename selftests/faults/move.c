@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 #include <sys/uio.h>
 
+#include "lookers.h"
 #include "stage.h"
 #include "windows.h"
 
@@ -295,6 +296,57 @@ TEST_F(move, release)
 	JOIN_MOVER();
 	ASSERT_EQ(0, dm_release(self->dm.fd));
 	EXPECT_EQ(0, dm_stat_now(DM_PRIVATE0, "vram_resident_pages"));
+	ASSERT_TAGS(self->b.ptr, self->b.npages, self->b.ptr, 1, DM_CPU);
+}
+
+static char looked[DM_MSG];
+
+static int do_look(struct hand *h)
+{
+	return look_at_range(h->b, looked);
+}
+
+/* Readers of /proc need not wait for the move, and miss no page. */
+TEST_F(move, readers)
+{
+	int ret;
+
+	OPEN_WINDOW();
+	hand_start(&self->other, do_look);
+	ret = hand_wait(&self->other);
+	EXPECT_EQ(0, ret) {
+		TH_LOG("%s", looked);
+	}
+	CLOSE_WINDOW();
+	JOIN_MOVER();
+	EXPECT_EQ(0, do_look(&self->other)) {
+		TH_LOG("%s", looked);
+	}
+	ASSERT_TAGS(self->b.ptr, self->b.npages, self->b.ptr, 1, DM_CPU);
+}
+
+/* As another process and a debugger read: the one pins, the other copies. */
+static int do_peek(struct hand *h)
+{
+	struct iovec to = { h->scratch, h->b->size }, from = { h->b->ptr, h->b->size };
+	int fd;
+
+	if (process_vm_readv(getpid(), &to, 1, &from, 1, 0) != (ssize_t)h->b->size)
+		return -EIO;
+	if (dm_verify(h->scratch, h->b->npages, h->b->ptr, 1, DM_CPU, NULL))
+		return -EILSEQ;
+	fd = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
+	if (pread(fd, h->scratch, h->b->size, (uintptr_t)h->b->ptr) != (ssize_t)h->b->size)
+		return -EIO;
+	close(fd);
+	return 0;
+}
+
+TEST_F(move, foreign_read)
+{
+	MEET(do_peek);
+	ASSERT_TAGS(self->other.scratch, self->b.npages, self->b.ptr, 1, DM_CPU);
+	ASSERT_DEV_READS(self->dm.fd, &self->b, 1, DM_CPU);
 	ASSERT_TAGS(self->b.ptr, self->b.npages, self->b.ptr, 1, DM_CPU);
 }
 
