@@ -7,13 +7,15 @@
 
 #include "account.h"
 
-struct dmirror_account *dmirror_account_create(unsigned long limit)
+struct dmirror_account *dmirror_account_create(const struct dmirror_vram *home,
+					       unsigned long limit)
 {
 	struct dmirror_account *account = kzalloc(sizeof(*account), GFP_KERNEL_ACCOUNT);
 
 	if (!account)
 		return NULL;
 	refcount_set(&account->ref, 1);
+	account->home = home;
 	account->limit = min_t(unsigned long, limit, LONG_MAX);
 	return account;
 }
@@ -24,26 +26,41 @@ void dmirror_account_put(struct dmirror_account *account)
 		kfree(account);
 }
 
-bool dmirror_account_charge(struct dmirror_account *account, unsigned int n)
+/* @n pages more on a device, or less; the reference of each is dealt with elsewhere. */
+static void dmirror_account_note(struct dmirror_account *account,
+				 const struct dmirror_vram *vram, long n)
+{
+	if (vram != account->home)
+		atomic_long_add(n, &account->away);
+}
+
+unsigned int dmirror_account_charge(struct dmirror_account *account,
+				    const struct dmirror_vram *vram, unsigned int n)
 {
 	long pages = atomic_long_read(&account->pages);
 
 	do {
-		if (pages + (long)n > account->limit)
-			return false;
+		n = min_t(long, n, max(account->limit - pages, 0L));
+		if (!n)
+			return 0;
 	} while (!atomic_long_try_cmpxchg(&account->pages, &pages, pages + n));
+	dmirror_account_note(account, vram, n);
 	refcount_add(n, &account->ref);
-	return true;
+	return n;
 }
 
-void dmirror_account_charge_more(struct dmirror_account *account, unsigned int n)
+void dmirror_account_charge_more(struct dmirror_account *account,
+				 const struct dmirror_vram *vram, unsigned int n)
 {
+	dmirror_account_note(account, vram, n);
 	atomic_long_add(n, &account->pages);
 	refcount_add(n, &account->ref);
 }
 
-void dmirror_account_uncharge(struct dmirror_account *account, unsigned int n)
+void dmirror_account_uncharge(struct dmirror_account *account,
+			      const struct dmirror_vram *vram, unsigned int n)
 {
+	dmirror_account_note(account, vram, -(long)n);
 	atomic_long_sub(n, &account->pages);
 	if (refcount_sub_and_test(n, &account->ref))
 		kfree(account);

@@ -34,7 +34,7 @@ static struct dmirror_client *dmirror_client_create(struct dmirror_device *dev)
 	client = kzalloc(sizeof(*client), GFP_KERNEL_ACCOUNT);
 	if (!client)
 		return NULL;
-	client->account = dmirror_account_create(dmirror_client_limit);
+	client->account = dmirror_account_create(&dev->vram, dmirror_client_limit);
 	if (!client->account) {
 		kfree(client);
 		return NULL;

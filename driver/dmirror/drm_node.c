@@ -76,7 +76,10 @@ static bool dmirror_drm_mine(struct file *filp)
 	return dmirror_drm_client(file)->mm == current->mm;
 }
 
-/* What the core has below our commands only tells what node it is. */
+/*
+ * What the core has below our commands reaches no memory of a process: versions,
+ * capabilities, who is master of a node without a display.
+ */
 static bool dmirror_drm_serves(struct file *filp, unsigned int cmd)
 {
 	return DRM_IOCTL_NR(cmd) < DRM_COMMAND_BASE || dmirror_drm_mine(filp);
@@ -134,10 +137,13 @@ static void dmirror_drm_fdinfo(struct drm_printer *p, struct drm_file *file)
 {
 	struct dmirror_client *client = dmirror_drm_client(file);
 	u64 used = (u64)dmirror_account_pages(client->account) << PAGE_SHIFT;
+	u64 away = (u64)dmirror_account_peer_pages(client->account) << PAGE_SHIFT;
 	u64 limit = (u64)dmirror_client_vram(client) << PAGE_SHIFT;
 
 	drm_printf(p, "drm-total-vram:\t%llu KiB\n", used / SZ_1K);
 	drm_printf(p, "drm-resident-vram:\t%llu KiB\n", used / SZ_1K);
+	drm_printf(p, "drm-total-peer:\t%llu KiB\n", away / SZ_1K);
+	drm_printf(p, "drm-resident-peer:\t%llu KiB\n", away / SZ_1K);
 	drm_printf(p, "drm-engine-compute:\t%llu ns\n",
 		   dmirror_queue_busy_ns(client, DMIRROR_ENGINE_COMPUTE));
 	drm_printf(p, "drm-engine-copy:\t%llu ns\n",

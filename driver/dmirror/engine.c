@@ -16,6 +16,9 @@
 #include "fence.h"
 #include "queue.h"
 
+/* How long a turn, of a few milliseconds by itself, may take. */
+#define DMIRROR_TURN_MS		1000
+
 static struct workqueue_struct *dmirror_engines_wq(struct dmirror_device *dev,
 						   const char *what, unsigned int flags)
 {
@@ -72,6 +75,47 @@ void dmirror_engines_kill(struct dmirror_device *dev)
 		wake_up_all(&set->wait);
 	}
 	mutex_unlock(&engines->lock);
+}
+
+/* @n is 1 for an engine more, -1 for one less. */
+static void dmirror_engines_lend(struct dmirror_engines *engines, int n)
+{
+	mutex_lock(&engines->lock);
+	engines->lent += n;
+	workqueue_set_max_active(engines->wq[DMIRROR_ENGINE_COMPUTE],
+				 min_t(unsigned int, engines->nr + engines->lent,
+				       WQ_MAX_ACTIVE));
+	mutex_unlock(&engines->lock);
+}
+
+static void dmirror_turn_late(struct work_struct *work)
+{
+	struct dmirror_turn *turn = container_of(work, struct dmirror_turn, watch.work);
+
+	turn->lent = true;
+	dmirror_engines_lend(turn->client->dev->engines, 1);
+	dmirror_client_count(turn->client, DMIRROR_STAT_ENGINES_LENT, 1);
+}
+
+void dmirror_turn_init(struct dmirror_turn *turn, struct dmirror_client *client)
+{
+	turn->client = client;
+	INIT_DELAYED_WORK(&turn->watch, dmirror_turn_late);
+}
+
+void dmirror_turn_begin(struct dmirror_turn *turn)
+{
+	schedule_delayed_work(&turn->watch, msecs_to_jiffies(DMIRROR_TURN_MS));
+}
+
+void dmirror_turn_end(struct dmirror_turn *turn)
+{
+	if (cancel_delayed_work(&turn->watch))
+		return;
+	cancel_delayed_work_sync(&turn->watch);
+	if (turn->lent)
+		dmirror_engines_lend(turn->client->dev->engines, -1);
+	turn->lent = false;
 }
 
 static void dmirror_engines_show_queue(struct dmirror_queue *q, struct seq_file *m)

@@ -31,17 +31,31 @@ enum dmirror_engine {
  * @wq: work queues; how many items run at once is how many engines there are
  * @nr: that number, of each kind
  * @timeout_ms: longest time a job may run
- * @lock: protects @sets and @next_id
+ * @lock: protects what follows
  * @sets: queues of all files
  * @next_id: number of the next file
+ * @lent: engines there are beyond @nr, because that many are stuck
  */
 struct dmirror_engines {
 	struct workqueue_struct *wq[DMIRROR_NR_ENGINES];
 	unsigned int nr;
 	unsigned int timeout_ms;
-	struct mutex lock;		/* @sets, @next_id */
+	struct mutex lock;		/* what follows */
 	struct list_head sets;
 	u32 next_id;
+	unsigned int lent;
+};
+
+/**
+ * struct dmirror_turn - a compute engine works for somebody
+ * @client: for whom
+ * @watch: when that takes too long
+ * @lent: it does, and there is one engine more; @watch's until that has ended
+ */
+struct dmirror_turn {
+	struct dmirror_client *client;
+	struct delayed_work watch;
+	bool lent;
 };
 
 #if IS_ENABLED(CONFIG_DRM)
@@ -71,6 +85,33 @@ void dmirror_engines_destroy(struct dmirror_device *dev);
  * Context: process context.
  */
 void dmirror_engines_kill(struct dmirror_device *dev);
+
+/**
+ * dmirror_turn_init() - prepare turns
+ * @turn: of one queue; only one of them at a time
+ * @client: whose queue
+ */
+void dmirror_turn_init(struct dmirror_turn *turn, struct dmirror_client *client);
+
+/**
+ * dmirror_turn_begin() - a compute engine begins to work
+ * @turn: ends with dmirror_turn_end()
+ *
+ * What works for a process can wait in the kernel for what the process does, for
+ * instance until none of its memory is being invalidated. Should this last longer than
+ * a second, others get an engine more until it ends.
+ *
+ * Context: process context, no locks.
+ */
+void dmirror_turn_begin(struct dmirror_turn *turn);
+
+/**
+ * dmirror_turn_end() - it has done its share
+ * @turn: the turn
+ *
+ * Context: process context, no locks.
+ */
+void dmirror_turn_end(struct dmirror_turn *turn);
 
 /**
  * dmirror_engines_show() - print the queues in use, a line each

@@ -259,9 +259,12 @@ int dmirror_evict_reserve(struct dmirror_device *dev,
 	res->twice = !account;
 	res->nr = 0;
 	res->whole = false;
+	if (dmirror_inject(dev, DMIRROR_INJECT_RESERVE))
+		return 0;
+	/* Before anybody is evicted for it. */
 	if (account)
-		want = min_t(unsigned long, want, dmirror_account_room(account));
-	if (!want || dmirror_inject(dev, DMIRROR_INJECT_RESERVE))
+		want = dmirror_account_charge(account, vram, want);
+	if (!want)
 		return 0;
 	waited = atomic_read(&vram->waiters) ||
 		 dmirror_vram_reserve(vram, res, want, false) < want;
@@ -269,6 +272,8 @@ int dmirror_evict_reserve(struct dmirror_device *dev,
 		ret = dmirror_evict_wait(dev, res, want);
 	if (ahead)
 		dmirror_evict_wake(vram, waited);
+	if (account && res->nr < want)
+		dmirror_account_uncharge(account, vram, want - res->nr);
 	return ret;
 }
 

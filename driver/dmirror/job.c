@@ -11,6 +11,7 @@
  */
 #include <linux/atomic.h>
 #include <linux/crc32c.h>
+#include <linux/ktime.h>
 #include <linux/limits.h>
 #include <linux/mm.h>
 #include <linux/nospec.h>
@@ -340,6 +341,9 @@ static int dmirror_job_chase(struct dmirror_job *job, const struct dmirror_job_e
 		if (job->res.done == job->arg.count)
 			return 0;
 		ret = dmirror_job_follow(job, env);
+		/* Each may have been a fault that moved 2 MiB and evicted as much. */
+		if (ktime_get_ns() >= env->until)
+			break;
 	}
 	return ret ? : job->res.done < job->arg.count;
 }

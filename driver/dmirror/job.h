@@ -27,6 +27,7 @@ struct dmirror_job {
  * @bounce: DMIRROR_WALK_WINDOW bytes for jobs that have two places
  * @stop: where a negative errno appears when the job has to end
  * @limit: when it has run too long, in jiffies
+ * @until: when it is the turn of others, by ktime_get_ns()
  * @resident: only use memory that is on this device and mapped by it; do not fault
  */
 struct dmirror_job_env {
@@ -34,6 +35,7 @@ struct dmirror_job_env {
 	void *bounce;
 	const int *stop;
 	unsigned long limit;
+	u64 until;
 	bool resident;
 };
 

@@ -222,8 +222,16 @@ static bool dmirror_queue_work_once(struct dmirror_queue *q)
 static void dmirror_queue_work(struct work_struct *work)
 {
 	struct dmirror_queue *q = container_of(work, struct dmirror_queue, work);
+	bool again, compute = !dmirror_queue_is_resident(q);
 
-	if (!dmirror_queue_is_closed(q) && dmirror_queue_work_once(q))
+	if (dmirror_queue_is_closed(q))
+		return;
+	if (compute)
+		dmirror_turn_begin(&q->turn);
+	again = dmirror_queue_work_once(q);
+	if (compute)
+		dmirror_turn_end(&q->turn);
+	if (again)
 		dmirror_queue_kick(q);
 }
 
@@ -254,8 +262,14 @@ static bool dmirror_queue_finish_once(struct dmirror_queue *q)
 static void dmirror_queue_finish(struct work_struct *work)
 {
 	struct dmirror_queue *q = container_of(work, struct dmirror_queue, finish);
+	bool again;
 
-	if (!dmirror_queue_is_closed(q) && dmirror_queue_finish_once(q))
+	if (dmirror_queue_is_closed(q))
+		return;
+	dmirror_turn_begin(&q->turn);
+	again = dmirror_queue_finish_once(q);
+	dmirror_turn_end(&q->turn);
+	if (again)
 		queue_work(dmirror_queue_engines(q)->wq[DMIRROR_ENGINE_COMPUTE],
 			   &q->finish);
 }
@@ -269,6 +283,7 @@ static void dmirror_queue_init(struct dmirror_queues *set, unsigned int index)
 	q->context = dma_fence_context_alloc(1);
 	INIT_WORK(&q->work, dmirror_queue_work);
 	INIT_WORK(&q->finish, dmirror_queue_finish);
+	dmirror_turn_init(&q->turn, set->client);
 	INIT_LIST_HEAD(&q->waiting);
 	INIT_LIST_HEAD(&q->ran);
 	spin_lock_init(&q->lock);

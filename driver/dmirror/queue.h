@@ -36,6 +36,7 @@
  * @index: which of them
  * @work: runs the head of @waiting for a while
  * @finish: RESIDENT: completes what is in @ran, and may fault
+ * @turn: of whichever of the two a compute engine does
  * @bounce: DMIRROR_WALK_WINDOW bytes for @work, or NULL before the first submission
  * @context: RESIDENT: time line of the fences
  * @lock: protects what follows, and the stop of submissions that are queued
@@ -52,6 +53,7 @@ struct dmirror_queue {
 	unsigned int index;
 	struct work_struct work;
 	struct work_struct finish;
+	struct dmirror_turn turn;
 	void *bounce;
 	u64 context;
 	spinlock_t lock;		/* what follows */

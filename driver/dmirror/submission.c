@@ -72,11 +72,11 @@ static void dmirror_submission_end_job(struct dmirror_submission *sub,
 
 /* One step of the job whose turn it is. Returns as dmirror_job_step(). */
 static int dmirror_submission_step(struct dmirror_submission *sub,
-				   const struct dmirror_slice *slice)
+				   const struct dmirror_slice *slice, u64 until)
 {
 	struct dmirror_job_env env = {
 		.client = slice->client, .bounce = slice->bounce,
-		.resident = slice->resident, .stop = &sub->stop,
+		.resident = slice->resident, .stop = &sub->stop, .until = until,
 	};
 	u64 limit_ms = slice->timeout_ms - div_u64(sub->ran_ns, NSEC_PER_MSEC);
 	struct dmirror_job *job = &sub->jobs[sub->next];
@@ -145,7 +145,7 @@ bool dmirror_submission_run(struct dmirror_submission *sub,
 			return false;
 		if (sub->next == sub->nr_jobs)
 			return true;
-		ret = dmirror_submission_step(sub, slice);
+		ret = dmirror_submission_step(sub, slice, end);
 		if (ret == -EINPROGRESS)
 			return false;
 		if (ret <= 0)

@@ -26,6 +26,7 @@
  *   vram->lock			spinlock, interrupts off: pages are freed under
  *				page table locks and, coherent ones, from
  *				softirqs
+ *   inject->lock		the same; wherever there is a point
  *
  * engines->lock, a mutex, is taken with none of them held and has queue->lock in
  * it. Nothing is taken in the lock of the table of devices (device.c) and in

@@ -98,15 +98,19 @@ unsigned int dmirror_vram_reserve(struct dmirror_vram *vram,
 
 void dmirror_vram_unreserve(struct dmirror_vram *vram, struct dmirror_reserve *res)
 {
+	unsigned int i, unused = 0;
 	unsigned long flags;
-	unsigned int i;
 
 	spin_lock_irqsave(&vram->lock, flags);
 	for (i = 0; i < res->nr; i++)
-		if (!test_bit(i, res->used))
+		if (!test_bit(i, res->used)) {
 			dmirror_pool_unreserve(&vram->pool, res->idx[i]);
+			unused++;
+		}
 	spin_unlock_irqrestore(&vram->lock, flags);
 	res->nr = 0;
+	if (!res->twice && unused)
+		dmirror_account_uncharge(res->account, vram, unused);
 }
 
 struct dmirror_account *dmirror_vram_account(struct dmirror_vram *vram,
@@ -143,13 +147,12 @@ static struct page *dmirror_vram_activate(struct dmirror_vram *vram,
 	struct page *page;
 
 	if (res->twice)
-		dmirror_account_charge_more(res->account, n);
-	else if (!dmirror_account_charge(res->account, n))
-		return NULL;
+		dmirror_account_charge_more(res->account, vram, n);
 	page = hmm_devmem_page_get(vram->devmem,
 				   vram->pfn_first + res->idx[i], order);
 	if (IS_ERR(page)) {
-		dmirror_account_uncharge(res->account, n);
+		if (res->twice)
+			dmirror_account_uncharge(res->account, vram, n);
 		return NULL;
 	}
 
@@ -214,7 +217,7 @@ void dmirror_vram_free(struct dmirror_vram *vram, struct page *page,
 	for (i = 0; vram->dead && i < 1U << order; i++)
 		dmirror_vram_drop_backing(vram, idx + i);
 	spin_unlock_irqrestore(&vram->lock, flags);
-	dmirror_account_uncharge(account, 1U << order);
+	dmirror_account_uncharge(account, vram, 1U << order);
 }
 
 struct folio *dmirror_vram_spare_take(struct dmirror_vram *vram)

@@ -17,7 +17,8 @@ struct page;
 
 /**
  * struct dmirror_reserve - device pages set aside for one window
- * @account: who is charged for those that become live
+ * @account: who is charged: for all of them until they are given back, or if @twice
+ *	for those that become live
  * @twice: who is charged is charged already, for pages that leave another device
  * @idx: page numbers
  * @nr: how many

@@ -111,6 +111,15 @@ static unsigned int dmirror_walk_fault_flags(const struct dmirror_walk *w)
 	       (w->flags & DMIRROR_WALK_STAY ? DMIRROR_FAULT_STAY : 0);
 }
 
+static int dmirror_walk_stopped(const struct dmirror_walk *w)
+{
+	int ret = w->stop ? READ_ONCE(*w->stop) : 0;
+
+	if (!ret && w->limit && time_after(jiffies, w->limit))
+		ret = -ETIME;
+	return ret;
+}
+
 /*
  * Fault the window that begins at the page of w->addr. If it cannot be had whole,
  * try less: all pages before the first impossible one get done, and a window of
@@ -119,12 +128,15 @@ static unsigned int dmirror_walk_fault_flags(const struct dmirror_walk *w)
 static int dmirror_walk_fault_span(struct dmirror_walk *w, struct dmirror_leaf *leaf)
 {
 	unsigned long start = w->addr & PAGE_MASK;
-	unsigned long end;
+	unsigned long end = start;
 	int ret;
 
 	if (start != w->faulted)
 		w->faults++;
 	for (;;) {
+		ret = dmirror_walk_stopped(w);
+		if (ret)
+			break;
 		end = dmirror_policy_window_end(start, PAGE_ALIGN(w->end),
 						DMIRROR_LEAF_SIZE);
 		end = min(end, start + ((unsigned long)w->span << PAGE_SHIFT));
@@ -188,15 +200,6 @@ static bool dmirror_walk_stalled(struct dmirror_walk *w, bool touched)
 	if (w->stalls++)
 		w->span = w->span / 2 ? : 1;
 	return w->stalls > DMIRROR_MAX_STALLS && time_after(jiffies, w->deadline);
-}
-
-static int dmirror_walk_stopped(const struct dmirror_walk *w)
-{
-	int ret = w->stop ? READ_ONCE(*w->stop) : 0;
-
-	if (!ret && w->limit && time_after(jiffies, w->limit))
-		ret = -ETIME;
-	return ret;
 }
 
 static struct dmirror_leaf *dmirror_walk_leaf(struct dmirror_walk *w)

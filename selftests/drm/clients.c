@@ -14,7 +14,7 @@ DMD_FIXTURE(clients);
 
 /* What fdinfo has of interest; -1 for what it has not. */
 struct info {
-	long long client, total, resident, limit, device;
+	long long client, total, resident, peer, limit, device;
 	bool driver;
 	int lines;	/* beginning with drm- or the name of the driver */
 };
@@ -103,6 +103,8 @@ static bool info_line(struct info *info, const char *key, const char *value)
 		info_size(value, &info->total);
 	else if (!strcmp(key, "drm-resident-vram"))
 		info_size(value, &info->resident);
+	else if (!strcmp(key, "drm-total-peer"))
+		info_size(value, &info->peer);
 	else if (!strcmp(key, DMD_NAME "-limit-vram"))
 		info_size(value, &info->limit);
 	else if (!strcmp(key, DMD_NAME "-device"))
@@ -119,7 +121,7 @@ static int info_of(pid_t pid, int fd, struct info *info)
 	char path[64], text[4096], *line, *next, *colon;
 	ssize_t n;
 
-	*info = (struct info){ -1, -1, -1, -1, -1 };
+	*info = (struct info){ -1, -1, -1, -1, -1, -1 };
 	snprintf(path, sizeof(path), "/proc/%d/fdinfo/%d", pid, fd);
 	n = dm_read_file(path, text, sizeof(text));
 	if (n < 0)
@@ -144,6 +146,12 @@ static int info_of(pid_t pid, int fd, struct info *info)
 	EXPECT_EQ(0, info_of(getpid(), fd, &_info));			\
 	EXPECT_EQ((long long)((n) * DM_PAGE), _info.total);		\
 	EXPECT_EQ(_info.total, _info.resident);				\
+} while (0)
+
+#define EXPECT_AWAY(fd, n) do {						\
+	struct info _info;						\
+	EXPECT_EQ(0, info_of(getpid(), fd, &_info));			\
+	EXPECT_EQ((long long)((n) * DM_PAGE), _info.peer);		\
 } while (0)
 
 TEST_F(clients, fdinfo)
@@ -236,15 +244,27 @@ TEST_F(clients, peer)
 	ASSERT_EQ(0, dmd_migrate(fd, b.ptr, b.size, HMM_DMIRROR_DEST_DEVICE, 0,
 				 self->dm.peer_index, NULL));
 	EXPECT_WHERE(peer, b.ptr, NPAGES, VRAM);
-	EXPECT_USED(self->drm, NPAGES);
+	/* It takes no room on its own device any more, and is not that of the other's files. */
+	EXPECT_USED(self->drm, 0);
+	EXPECT_AWAY(self->drm, NPAGES);
 	EXPECT_USED(fd, 0);
+	EXPECT_AWAY(fd, 0);
 	EXPECT_USED(peer, 0);
+	EXPECT_AWAY(peer, 0);
+	/* Half of it back, and the rest gives up its charge where it is. */
+	ASSERT_EQ(0, dmd_migrate(peer, b.ptr, b.size / 2, HMM_DMIRROR_DEST_DEVICE, 0,
+				 self->dm.index, NULL));
+	EXPECT_USED(self->drm, NPAGES / 2);
+	EXPECT_AWAY(self->drm, NPAGES / 2);
 	EXPECT_TAGS(b.ptr, NPAGES, b.ptr, 1, DM_CPU);
 	dm_buf_free(&b);
 	EXPECT_USED(self->drm, 0);
+	EXPECT_AWAY(self->drm, 0);
 	EXPECT_EQ(0, close(fd));
 	EXPECT_EQ(0, close(peer));
 }
+
+#define CHILDS	200	/* number of a descriptor */
 
 /* The same addresses in two processes are different memory. */
 TEST_F(clients, same_addresses)
@@ -264,7 +284,8 @@ TEST_F(clients, same_addresses)
 	if (!pid) {
 		dm_fill(b.ptr, NPAGES, b.ptr, 1, DM_CHILD);
 		fd = dmd_open(self->dm.index);
-		if (fd < 0 || dmd_to_vram(fd, b.ptr, b.size / 2))
+		if (fd < 0 || dup2(fd, CHILDS) != CHILDS ||
+		    dmd_to_vram(fd, b.ptr, b.size / 2))
 			_exit(1);
 		sc_post(&done);
 		if (sc_wait(&go))
@@ -284,7 +305,8 @@ TEST_F(clients, same_addresses)
 	EXPECT_WHERE(self->drm, b.ptr, NPAGES / 2, SYSTEM);
 	EXPECT_WHERE(self->drm, b.ptr + b.size / 2, NPAGES / 2, VRAM);
 	/* Root may look at the child's file. */
-	EXPECT_EQ(0, info_of(getpid(), self->drm, &info));
+	EXPECT_EQ(0, info_of(pid, CHILDS, &info));
+	EXPECT_EQ((long long)(NPAGES / 2 * DM_PAGE), info.total);
 	sc_post(&go);
 	EXPECT_EQ(0, sc_reap(pid));
 	EXPECT_TAGS(b.ptr, NPAGES, b.ptr, 1, DM_CPU);
@@ -297,6 +319,7 @@ TEST_F(clients, same_addresses)
 struct mover {
 	int fd;
 	struct dm_buf *b;
+	volatile bool stop;
 	int rounds;
 	int errors;
 };
@@ -304,11 +327,11 @@ struct mover {
 static void *move_by_drm(void *arg)
 {
 	struct mover *m = arg;
-	int i, ret;
+	int ret;
 
-	for (i = 0; i < m->rounds; i++) {
-		ret = dmd_migrate(m->fd, m->b->ptr, m->b->size, i & 1,
-				  i & 1, 0, NULL);
+	for (; !m->stop; m->rounds++) {
+		ret = dmd_migrate(m->fd, m->b->ptr, m->b->size, m->rounds & 1,
+				  m->rounds & 1, 0, NULL);
 		m->errors += ret && ret != -EBUSY;
 	}
 	return NULL;
@@ -335,7 +358,7 @@ static int read_steadily(int fd, struct dm_buf *b)
 
 TEST_F(clients, both_interfaces)
 {
-	struct mover m = { .fd = self->drm, .rounds = 300 };
+	struct mover m = { .fd = self->drm };
 	struct dm_buf b;
 	pthread_t thread;
 	int i;
@@ -352,8 +375,14 @@ TEST_F(clients, both_interfaces)
 		EXPECT_TAGS(b.mirror, NPAGES, b.ptr, i, DM_DEV);
 		EXPECT_TAGS(b.ptr, NPAGES, b.ptr, i, DM_DEV);
 	}
+	m.stop = true;
 	ASSERT_EQ(0, pthread_join(thread, NULL));
 	EXPECT_EQ(0, m.errors);
+	/* They were at it together: pages came and went, and the device lost them. */
+	EXPECT_LT(100, m.rounds);
+	EXPECT_MOVED_MIN(&self->dm, "migrate_in_pages", NPAGES);
+	EXPECT_MOVED_MIN(&self->dm, "migrate_out_pages", NPAGES);
+	EXPECT_MOVED_MIN(&self->dm, "dev_faults", 100);
 	EXPECT_TAGS(b.ptr, NPAGES, b.ptr, 100, DM_DEV);
 	dm_buf_free(&b);
 }

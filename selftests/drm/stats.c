@@ -39,7 +39,7 @@ static const struct { unsigned int nr; const char *name; } numbers[] = {
 	{ 48, "queue_resets" }, { 49, "dev_fault_moved_pages" },
 	{ 50, "thrash_holds" }, { 51, "thrash_held_pages" },
 	{ 52, "evicted_ahead_pages" }, { 53, "peer_out_pages" },
-	{ 54, "peer_in_pages" },
+	{ 54, "peer_in_pages" }, { 55, "engines_lent" },
 };
 
 _Static_assert(ARRAY_SIZE(numbers) == NR, "a counter is not written down");

@@ -251,7 +251,7 @@ TEST_F_TIMEOUT(jobs, on_the_move, dm_timeout(60))
 	dm_buf_free(&b);
 }
 
-/* In memory of its own the device adds in place. */
+/* In memory of its own the device adds in place, whatever is advised. */
 TEST_F(jobs, in_device_memory)
 {
 	struct dm_buf b;
@@ -263,9 +263,13 @@ TEST_F(jobs, in_device_memory)
 	ASSERT_EQ(0, job_run1(self->drm, job_add64((__u64 *)(b.ptr + 8), 10, 1000), &res));
 	EXPECT_EQ(1000, res.done);
 	EXPECT_EQ(7 + 999 * 10, res.value);
+	ASSERT_EQ(0, dmd_advise(self->drm, b.ptr, b.size, HMM_DMIRROR_ADVISE_ATOMIC,
+				HMM_DMIRROR_ATOMIC_DEVICE));
+	ASSERT_EQ(0, job_run1(self->drm, job_add64((__u64 *)(b.ptr + 8), 10, 1000), &res));
+	EXPECT_EQ(7 + 1999 * 10, res.value);
 	EXPECT_ALL(self->dm.fd, b.ptr, 1, DM_ON_DEV);
 	EXPECT_MOVED(&self->dm, "exclusive_taken_pages", 0);
-	EXPECT_EQ(7 + 10000, *(__u64 *)(b.ptr + 8));
+	EXPECT_EQ(7 + 20000, *(__u64 *)(b.ptr + 8));
 	dm_buf_free(&b);
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Eight processes of jobs at once, together larger than device memory, each against
- * a model of its own: all queues, all operations, memory moving both ways.
+ * a model of its own: all queues, memory moving both ways.
  */
 #include "jobs.h"
 
@@ -92,6 +92,9 @@ TEST_F_TIMEOUT(jobs, processes, dm_timeout(75) * sc_longer())
 	EXPECT_MOVED(&self->dm, "jobs_ok", PROCS * (6 * ROUNDS + ROUNDS / 10));
 	EXPECT_MOVED(&self->dm, "jobs_failed", 0);
 	EXPECT_MOVED(&self->dm, "jobs_canceled", 0);
+	/* They did take each other's place. */
+	EXPECT_MOVED_MIN(&self->dm, "evicted_pages", 1);
+	EXPECT_MOVED_MIN(&self->dm, "dev_fault_moved_pages", 1);
 }
 
 TEST_HARNESS_MAIN

@@ -49,6 +49,11 @@ TEST_F(jobs, tracepoints)
 	EXPECT_EQ(1, count(text, "op=fill status=0 done=100"));
 	EXPECT_EQ(1, count(text, "op=checksum status=0 done=200"));
 	EXPECT_EQ(1, count(text, "op=copy status=-14 done=0"));
+	/* What the ends say adds up to the counters, which know of the fourth as well. */
+	EXPECT_MOVED(&self->dm, "jobs_ok", 2);
+	EXPECT_MOVED(&self->dm, "jobs_failed", 1);
+	EXPECT_MOVED(&self->dm, "jobs_canceled", 1);
+	EXPECT_MOVED(&self->dm, "job_bytes", 300);
 	snprintf(want, sizeof(want), "op=fill dst=0x%llx src=0x0 length=100",
 		 VA(b.ptr + 1));
 	EXPECT_EQ(1, count(text, want));

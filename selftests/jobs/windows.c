@@ -250,4 +250,67 @@ TEST_F(windows, unmapped) { EXPECT_HELD(0, unmaps); }
 TEST_F(windows, forked) { EXPECT_HELD(0, forks); }
 TEST_F(windows, advised_and_evicted) { EXPECT_HELD(0, evicts); }
 
+/* All engines there are by themselves, each stuck for a process that means ill. */
+#define ENGINES	4
+
+FIXTURE(stuck) { struct env e; };
+
+FIXTURE_SETUP(stuck)
+{
+	self->e.drm = -1;
+	DM_INJECT_SETUP();
+	DMD_SETUP(&self->e.dm, &self->e.drm, DM_PRIVATE0, DM_PRIVATE1);
+}
+
+FIXTURE_TEARDOWN(stuck)
+{
+	if (dm_inject_status() || self->e.drm < 0)
+		return;
+	dm_inject_off(DM_PRIVATE0);
+	dmd_teardown(_metadata, &self->e.dm, self->e.drm);
+}
+
+/* Others wait for a moment, and only if they have to: then there are more engines. */
+TEST_F(stuck, others_go_on)
+{
+	__u64 seqno[ENGINES], other;
+	long long begin;
+	int i, round, fd;
+	__s32 status;
+	__u8 *mem;
+	job_t job;
+
+	mem = mmap(NULL, (2 * ENGINES + 1) * DM_2M, PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	ASSERT_NE(MAP_FAILED, mem);
+	fd = dmd_open(DM_PRIVATE0);
+	ASSERT_LE(0, fd);
+	for (round = 0; round < 2; round++) {
+		/* Where nothing has been yet. */
+		ASSERT_EQ(0, dm_inject_arm(DM_PRIVATE0, "leaf",
+					   "nth=1 every=1 times=4 delay_us=10000000"));
+		for (i = 0; i < ENGINES; i++) {
+			job = job_fill(mem + (round * ENGINES + i) * DM_2M, 8, 1);
+			ASSERT_EQ(0, dmd_submit(self->e.drm, i, &job, 1, NULL, &seqno[i]));
+		}
+		ASSERT_EQ(0, dm_inject_wait(DM_PRIVATE0, "leaf", ENGINES));
+		job = job_nop();
+		begin = sc_now_ms();
+		ASSERT_EQ(0, dmd_submit(fd, 0, &job, 1, NULL, &other));
+		EXPECT_EQ(0, dmd_wait(fd, 0, other, sc_slow(6000), &status));
+		EXPECT_EQ(ENGINES, dm_inject_get(DM_PRIVATE0, "leaf", "waiting"));
+		/* The engines of the first round have gone again. */
+		EXPECT_LT(300, sc_now_ms() - begin);
+		ASSERT_EQ(0, dm_inject_off(DM_PRIVATE0));
+		for (i = 0; i < ENGINES; i++) {
+			EXPECT_EQ(0, dmd_wait(self->e.drm, i, seqno[i], 60000, &status));
+			EXPECT_EQ(0, status);
+		}
+		EXPECT_MOVED_MIN(&self->e.dm, "engines_lent", 1 + round);
+		EXPECT_MOVED(&self->e.dm, "jobs_ok", (1 + round) * (ENGINES + 1));
+	}
+	EXPECT_EQ(0, close(fd));
+	EXPECT_EQ(0, munmap(mem, (2 * ENGINES + 1) * DM_2M));
+}
+
 DM_INJECT_MAIN(1, "vram_mb=4 job_timeout_ms=60000")

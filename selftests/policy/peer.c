@@ -147,9 +147,9 @@ TEST_F(peer, large)
 	ASSERT_EQ(0, dmd_to_vram(self->drm, b.ptr, b.size));
 	large = dm_stat_now(self->dm.index, "large_in") -
 		dm_stat(&self->dm.start, "large_in");
+	ASSERT_EQ(dmd_has(self->drm, HMM_DMIRROR_FEATURE_LARGE_FOLIOS), large);
 	dm_restart(&self->dm);
-	whole = large && dmd_has(self->drm, HMM_DMIRROR_FEATURE_LARGE_FOLIOS) &&
-		dmd_has(self->to_drm, HMM_DMIRROR_FEATURE_LARGE_FOLIOS);
+	whole = large && dmd_has(self->to_drm, HMM_DMIRROR_FEATURE_LARGE_FOLIOS);
 	EXPECT_EQ(0, TO_PEER(b.ptr, b.size, NULL));
 	EXPECT_ALL(self->to_fd, b.ptr, b.npages, DM_ON_DEV);
 	EXPECT_MOVED(&self->dm, "peer_out_pages", b.npages);
@@ -169,6 +169,8 @@ TEST_F(peer, part_of_a_large_page)
 	ASSERT_EQ(0, dm_buf_anon(&b, DM_2M_PAGES, DM_BUF_THP));
 	dm_fill(b.ptr, b.npages, b.ptr, 1, DM_CPU);
 	ASSERT_EQ(0, dmd_to_vram(self->drm, b.ptr, b.size));
+	EXPECT_MOVED(&self->dm, "large_in",
+		     dmd_has(self->drm, HMM_DMIRROR_FEATURE_LARGE_FOLIOS));
 	EXPECT_EQ(0, TO_PEER(b.ptr + 16 * DM_PAGE, 16 * DM_PAGE, NULL));
 	EXPECT_ALL(self->dm.fd, b.ptr, 16, DM_ON_DEV);
 	EXPECT_ALL(self->to_fd, b.ptr + 16 * DM_PAGE, 16, DM_ON_DEV);
@@ -242,13 +244,15 @@ TEST_F(peer, shared_after_fork)
 	pid = fork();
 	ASSERT_GE(pid, 0);
 	if (!pid) {
-		pause();
-		_exit(0);
+		raise(SIGSTOP);
+		_exit(dm_verify(b.ptr, NPAGES, b.ptr, 1, DM_CPU, NULL));
 	}
+	ASSERT_EQ(pid, waitpid(pid, &status, WUNTRACED));
 	EXPECT_EQ(0, TO_PEER(b.ptr, b.size, NULL));
 	EXPECT_ALL(self->to_fd, b.ptr, NPAGES, DM_ON_DEV);
-	EXPECT_EQ(0, kill(pid, SIGKILL));
+	EXPECT_EQ(0, kill(pid, SIGCONT));
 	EXPECT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_EQ(0, status);
 	EXPECT_TAGS(b.ptr, NPAGES, b.ptr, 1, DM_CPU);
 	dm_buf_free(&b);
 }

@@ -378,9 +378,10 @@ static void tell(const struct crowd *crowd, double spent)
 {
 	struct crowd_count sum = total(crowd);
 
-	fprintf(stderr, "seed %llu: %.0f s, %llu jobs, %llu MiB, %llu checks, %llu evicted\n",
+	fprintf(stderr, "seed %llu: %.0f s, %llu jobs, %llu MiB, %llu checks, %llu evicted, %llu of them ahead\n",
 		crowd->seed, spent, sum.jobs, sum.bytes >> 20, sum.checks,
-		dm_stat_now(DM_PRIVATE0, "evicted_pages"));
+		dm_stat_now(DM_PRIVATE0, "evicted_pages"),
+		dm_stat_now(DM_PRIVATE0, "evicted_ahead_pages"));
 }
 
 static int reap(const struct crowd *crowd)
@@ -427,6 +428,30 @@ static int judge_device(int device)
 	return 1;
 }
 
+/* Was it what it is for: did each process do its part, and was there too little room? */
+static int judge_work(const struct crowd *crowd)
+{
+	__u64 cap[2], sum = 0;
+	unsigned int i;
+	int bad = 0;
+
+	for (i = 0; i < crowd->procs; i++)
+		if (!crowd->count[i].jobs || !crowd->count[i].checks) {
+			fprintf(stderr, "crowd: FAILED: process %u did nothing\n", i);
+			bad = 1;
+		}
+	for (i = 0; i < 2; i++) {
+		cap[i] = dm_stat_now(i, "vram_capacity_pages");
+		sum += cap[i] * DM_PAGE;
+	}
+	for (i = 0; i < 2 && crowd->procs * crowd->size >= 2 * sum; i++)
+		if (dm_stat_now(i, "evicted_pages") < cap[i]) {
+			fprintf(stderr, "crowd: FAILED: device %u has hardly evicted\n", i);
+			bad = 1;
+		}
+	return bad;
+}
+
 static void write_json(const struct crowd *crowd, int bad)
 {
 	struct crowd_count sum = total(crowd);
@@ -459,7 +484,7 @@ static int run_all(struct crowd *crowd)
 			return 2;
 	}
 	bad = reap(crowd);
-	bad |= judge_device(DM_PRIVATE0) | judge_device(DM_PRIVATE1);
+	bad |= judge_device(DM_PRIVATE0) | judge_device(DM_PRIVATE1) | judge_work(crowd);
 	if (dm_health_end(&health, why)) {
 		fprintf(stderr, "crowd: FAILED: the kernel: %s\n", why);
 		bad = 1;

@@ -48,7 +48,7 @@ trace_cmd() { recipe trace-cmd && has 'dmirror_migrate_in_begin: +dev=0'; }
 
 perf_stat()
 {
-	recipe perf-stat && has '[0-9,]+ +hmm_dmirror:dmirror_invalidate_end'
+	recipe perf-stat && has ' [1-9][0-9,]* +hmm_dmirror:dmirror_invalidate_end'
 }
 
 perf_record() { recipe perf-record && has 'traced'; }

@@ -23,15 +23,16 @@
  *            CAP_SYS_ADMIN where a command needs it
  *   ENOENT   no such queue, sequence number, sync object, device or point
  *   EBUSY    outrun by changes of the address space for longer than the retry
- *            budget, or pages that somebody holds on to; trying again may help
+ *            budget, pages that somebody holds on to, or more translations in
+ *            use than can be held for RESIDENT jobs; trying again may help
  *   ENOSPC   a limit of this file is reached: jobs that wait, events nobody reads,
  *            pieces of advice
  *   ETIME    the time given has passed
  *   EOPNOTSUPP  the kernel, or this kind of memory, cannot do it
  *   ECANCELED   a job was not run: its queue was reset, or is being closed
- *   ENOMEM   no memory
+ *   ENOMEM   no memory, also of that a file may have for translations
  *   ENODEV   the device has gone
- *   EINTR    the caller is being killed
+ *   EINTR    interrupted by a signal; drmIoctl() tries again
  *
  * No command fails with EAGAIN, for which libdrm would loop. Every command may be
  * interrupted by a signal and is then started again by the kernel or by drmIoctl();
@@ -115,7 +116,7 @@ struct drm_hmm_dmirror_get_param {
 					  /* DEST_DEVICE: in system memory, too */
 #define HMM_DMIRROR_PAGE_UNSUPPORTED	6 /* its kind does not move: of files, of hugetlb */
 #define HMM_DMIRROR_PAGE_NOMEM		7 /* no room for it, or over the file's limit */
-#define HMM_DMIRROR_PAGE_RACED		8 /* changed while the request looked at it */
+#define HMM_DMIRROR_PAGE_RACED		8 /* changed meanwhile, or no memory to fill a hole */
 #define HMM_DMIRROR_NR_PAGE_CLASSES	9
 
 /* Values of drm_hmm_dmirror_migrate.dest */
@@ -172,10 +173,11 @@ struct drm_hmm_dmirror_migrate {
 #define HMM_DMIRROR_LOCATION_DEVICE(n)	(0x100 + (n))
 
 /*
- * How device atomics are kept atomic with respect to the CPU. DEFAULT: in VRAM the
- * CPU cannot reach they are; elsewhere the device takes the page exclusively for
- * the moment. DEVICE: the page is held exclusively until the CPU wants it. A page that
- * cannot be taken, of a file for instance, is shared by atomic instructions of both.
+ * How device atomics are kept atomic with respect to the CPU. In VRAM of this device
+ * they are, whatever is advised: the CPU cannot reach it, or, where it is coherent, both
+ * use atomic instructions. DEFAULT: elsewhere the device takes the page exclusively for
+ * the moment. DEVICE: there the page is held exclusively until the CPU wants it. A page
+ * that cannot be taken, of a file for instance, is shared by atomic instructions of both.
  */
 #define HMM_DMIRROR_ATOMIC_DEFAULT	0
 #define HMM_DMIRROR_ATOMIC_DEVICE	1
@@ -295,7 +297,7 @@ struct drm_hmm_dmirror_result {
  * @fence_addr: (in) user fence: where @fence_value is stored, as a __u64, when all
  *	jobs have ended and @results is written; 8-byte aligned; 0 for none
  * @fence_value: (in) the value; 0 without @fence_addr
- * @user_data: (in) handed back in the event
+ * @user_data: (in) handed back in the event; means nothing without one
  * @in_syncs: (in) array of __u32 sync object handles to wait for; RESIDENT only.
  *	ENOENT for one that nobody is going to signal
  * @out_syncs: (in) likewise, to signal when the jobs have ended, which may be
@@ -378,9 +380,10 @@ struct drm_hmm_dmirror_event {
 /*
  * QUERY describes a page by a __u64.
  *
- * Location: ABSENT covers a page that is swapped out, or held exclusively through
- * another file, too: the kernel does not tell a module, /proc/PID/pagemap does. OTHER
- * is another device, its number in QUERY_DEVICE(), 255 for one of another driver.
+ * Location: ABSENT covers a page that is swapped out, held exclusively through another
+ * file, or in private memory of another driver's device, too: the kernel does not tell
+ * a module, /proc/PID/pagemap does. OTHER is another device, its number in
+ * QUERY_DEVICE(), 255 for coherent memory of another driver.
  */
 #define HMM_DMIRROR_QUERY_LOCATION(q)	((q) & 0x7)
 #define HMM_DMIRROR_QUERY_ABSENT	0 /* no page */
@@ -560,7 +563,9 @@ struct drm_hmm_dmirror_exclusive {
 	X(EVICTED_AHEAD, evicted_ahead_pages, \
 	  "pages evicted before somebody had to wait for room") \
 	X(PEER_OUT_PAGES, peer_out_pages, "pages moved straight to another device") \
-	X(PEER_IN_PAGES, peer_in_pages, "pages moved here straight from another device")
+	X(PEER_IN_PAGES, peer_in_pages, "pages moved here straight from another device") \
+	X(ENGINES_LENT, engines_lent, \
+	  "times an engine was added for others because one was stuck")
 
 /* HMM_DMIRROR_STAT_*, and HMM_DMIRROR_NR_STATS */
 #define HMM_DMIRROR_STATS_ENUM(id, name, what) HMM_DMIRROR_STAT_##id,
