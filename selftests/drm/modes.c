@@ -276,37 +276,48 @@ static void *move_held(void *arg)
 	return NULL;
 }
 
-/* Two requests find the same room; the second to take it does not get it. */
+/* Room is had by who asks first, and nobody is evicted for who asks in vain. */
 TEST_F(modes, limit_of_two_requests)
 {
 	struct move_held m = { 0 };
 	__u64 pages[DMD_CLASSES];
 	pthread_t thread;
-	struct dm_buf b;
+	struct dm_buf b, full;
+	int fd;
 
-	RELOAD("vram_mb=8 client_vram_mb=2 inject=1");
+	RELOAD("vram_mb=4 client_vram_mb=2 inject=1");
 	m.fd = open_wait(0);
 	ASSERT_GE(m.fd, 0);
+	fd = dmd_open(0);
+	ASSERT_GE(fd, 0);
 	ASSERT_EQ(0, dm_buf_anon(&m.b, 2 * MIB / DM_PAGE, DM_BUF_SMALL));
 	dm_fill(m.b.ptr, m.b.npages, m.b.ptr, 1, DM_CPU);
 	ASSERT_EQ(0, dm_buf_anon(&b, MIB / DM_PAGE, DM_BUF_SMALL));
 	dm_fill(b.ptr, b.npages, b.ptr, 2, DM_CPU);
+	/* The other half of the device is another file's. */
+	ASSERT_EQ(0, dm_buf_anon(&full, 2 * MIB / DM_PAGE, DM_BUF_SMALL));
+	dm_fill(full.ptr, full.npages, full.ptr, 3, DM_CPU);
+	ASSERT_EQ(0, dmd_to_vram(fd, full.ptr, full.size));
 	ASSERT_EQ(0, dm_inject_arm(0, "collect", "nth=1 delay_us=10000000"));
 	ASSERT_EQ(0, pthread_create(&thread, NULL, move_held, &m));
 	ASSERT_EQ(0, dm_inject_wait(0, "collect", 1));
 	EXPECT_EQ(0, dmd_migrate(m.fd, b.ptr, b.size, HMM_DMIRROR_DEST_VRAM, 0, 0, pages));
-	EXPECT_EQ(b.npages, pages[HMM_DMIRROR_PAGE_MOVED]);
+	EXPECT_EQ(b.npages, pages[HMM_DMIRROR_PAGE_NOMEM]);
 	ASSERT_EQ(0, dm_inject_arm(0, "collect", ""));
 	ASSERT_EQ(0, pthread_join(thread, NULL));
 	EXPECT_EQ(0, m.ret);
-	EXPECT_EQ(b.npages, m.pages[HMM_DMIRROR_PAGE_MOVED]);
-	EXPECT_EQ(b.npages, m.pages[HMM_DMIRROR_PAGE_NOMEM]);
-	EXPECT_EQ(2 * MIB / DM_PAGE, dm_stat_now(0, "vram_resident_pages"));
+	EXPECT_EQ(m.b.npages, m.pages[HMM_DMIRROR_PAGE_MOVED]);
+	EXPECT_EQ(4 * MIB / DM_PAGE, dm_stat_now(0, "vram_resident_pages"));
+	EXPECT_EQ(0, dm_stat_now(0, "evictions"));
+	EXPECT_WHERE(fd, full.ptr, full.npages, VRAM);
 	EXPECT_TAGS(m.b.ptr, m.b.npages, m.b.ptr, 1, DM_CPU);
 	EXPECT_TAGS(b.ptr, b.npages, b.ptr, 2, DM_CPU);
+	EXPECT_TAGS(full.ptr, full.npages, full.ptr, 3, DM_CPU);
 	EXPECT_EQ(0, close(m.fd));
+	EXPECT_EQ(0, close(fd));
 	dm_buf_free(&m.b);
 	dm_buf_free(&b);
+	dm_buf_free(&full);
 }
 
 /* A block that gives nothing is not the last one that is asked. */
