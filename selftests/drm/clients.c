@@ -264,7 +264,7 @@ TEST_F(clients, peer)
 	EXPECT_EQ(0, close(peer));
 }
 
-#define CHILDS	200	/* number of a descriptor */
+#define KIDS_FD	200	/* number of a descriptor */
 
 /* The same addresses in two processes are different memory. */
 TEST_F(clients, same_addresses)
@@ -284,7 +284,7 @@ TEST_F(clients, same_addresses)
 	if (!pid) {
 		dm_fill(b.ptr, NPAGES, b.ptr, 1, DM_CHILD);
 		fd = dmd_open(self->dm.index);
-		if (fd < 0 || dup2(fd, CHILDS) != CHILDS ||
+		if (fd < 0 || dup2(fd, KIDS_FD) != KIDS_FD ||
 		    dmd_to_vram(fd, b.ptr, b.size / 2))
 			_exit(1);
 		sc_post(&done);
@@ -305,7 +305,7 @@ TEST_F(clients, same_addresses)
 	EXPECT_WHERE(self->drm, b.ptr, NPAGES / 2, SYSTEM);
 	EXPECT_WHERE(self->drm, b.ptr + b.size / 2, NPAGES / 2, VRAM);
 	/* Root may look at the child's file. */
-	EXPECT_EQ(0, info_of(pid, CHILDS, &info));
+	EXPECT_EQ(0, info_of(pid, KIDS_FD, &info));
 	EXPECT_EQ((long long)(NPAGES / 2 * DM_PAGE), info.total);
 	sc_post(&go);
 	EXPECT_EQ(0, sc_reap(pid));
