@@ -18,15 +18,6 @@ PR_FIXTURE_SWAP(limit);
 #define FD		(self->e.dm.fd)
 #define SWAPPED(b)	dm_count(FD, (b)->ptr, (b)->npages, DM_SWAPPED)
 
-/* It was the swap of this variant that was used, and it was used. */
-#define EXPECT_SWAP_USED() do {						\
-	__u64 z_ = pr_stat(E, "memory.stat", "zswpout");		\
-									\
-	EXPECT_LT(0, pr_stat(E, "memory.stat", "zswpout") +		\
-		     pr_stat(E, "memory.stat", "pswpout"));		\
-	EXPECT_EQ(variant->swap == PR_ZSWAP, !!z_);			\
-} while (0)
-
 /*
  * One generation of one chunk. The CPU or the device writes it, it goes to the
  * device and comes back one way or the other; one in eight stays there.
@@ -94,7 +85,7 @@ TEST_F(limit, range_above_max)
 	EXPECT_TAGS(b.ptr, NPAGES, b.ptr, 2, DM_DEV);
 	EXPECT_LT(0, pr_stat(E, "memory.events", "max"));
 	EXPECT_NO_OOM(E);
-	EXPECT_SWAP_USED();
+	EXPECT_SWAP_USED(E);
 	ASSERT_EQ(0, dm_cg_write(&self->e.cg, "memory.max", "max"));
 	dm_buf_free(&b);
 }
@@ -109,7 +100,7 @@ TEST_F(limit, working_set_above_max)
 	walk(_metadata, E, &b, 2);
 	EXPECT_LT(0, pr_stat(E, "memory.events", "max"));
 	EXPECT_NO_OOM(E);
-	EXPECT_SWAP_USED();
+	EXPECT_SWAP_USED(E);
 	EXPECT_LE(pr_stat(E, "memory.current", NULL), b.size / 2);
 	ASSERT_EQ(0, dm_cg_write(&self->e.cg, "memory.max", "max"));
 	dm_buf_free(&b);
@@ -126,7 +117,7 @@ TEST_F(limit, throttled)
 	EXPECT_LT(0, pr_stat(E, "memory.events", "high"));
 	EXPECT_EQ(0, pr_stat(E, "memory.events", "max"));
 	EXPECT_NO_OOM(E);
-	EXPECT_SWAP_USED();
+	EXPECT_SWAP_USED(E);
 	ASSERT_EQ(0, dm_cg_write(&self->e.cg, "memory.high", "max"));
 	dm_buf_free(&b);
 }
@@ -156,7 +147,7 @@ TEST_F(limit, reclaim_takes_what_is_here)
 	/* Each page that was taken away was taken from the device first. */
 	EXPECT_MOVED_MIN(&E->dm, "invalidated_pages", swapped);
 	EXPECT_MOVED(&E->dm, "migrate_out_pages", 0);
-	EXPECT_SWAP_USED();
+	EXPECT_SWAP_USED(E);
 
 	/* Swapped pages do not go to the device, and the answer says so. */
 	dm_restart(&E->dm);
@@ -214,7 +205,7 @@ TEST_F(limit, just_come_back)
 	}
 	ASSERT_DEV_READS(FD, &b, 2, DM_DEV);
 	EXPECT_TAGS(b.ptr, n, b.ptr, 2, DM_DEV);
-	EXPECT_SWAP_USED();
+	EXPECT_SWAP_USED(E);
 	dm_buf_free(&b);
 }
 
@@ -251,7 +242,7 @@ TEST_F(limit, exclusive_pages)
 		ASSERT_EQ(0, dm_swap_out(b.ptr, n));
 	}
 	ASSERT_DEV_READS(FD, &b, gen, DM_DEV);
-	EXPECT_SWAP_USED();
+	EXPECT_SWAP_USED(E);
 	dm_buf_free(&b);
 }
 

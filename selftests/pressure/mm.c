@@ -17,7 +17,7 @@
 #define MADV_COLLAPSE	25
 #endif
 
-PR_FIXTURE(mm, PR_ZRAM);
+PR_FIXTURE_SWAP(mm);
 
 #define E		(&self->e)
 #define FD		(self->e.dm.fd)
@@ -72,6 +72,7 @@ TEST_F(mm, compaction)
 	size_t i;
 	__u8 *p;
 
+	ONE_SWAP_WILL_DO(E);
 	if (access(k.file, W_OK))
 		SKIP(return, "no compaction");
 	ASSERT_EQ(0, pr_buf(E, &b, NPAGES, DM_BUF_SMALL));
@@ -122,6 +123,7 @@ TEST_F(mm, drop_caches)
 	pthread_t t;
 	int fd, i;
 
+	ONE_SWAP_WILL_DO(E);
 	ASSERT_EQ(0, dm_zram_on(&disk, NPAGES * DM_PAGE));
 	ASSERT_EQ(0, dm_swap_stop(&disk));
 	fd = open(disk.dev, O_RDWR | O_CLOEXEC);
@@ -218,6 +220,7 @@ TEST_F(mm, merged_pages)
 	EXPECT_TAGS(a.ptr + n / 2 * DM_PAGE, n / 2, a.ptr + n / 2 * DM_PAGE, 1,
 		    DM_CPU);
 	pr_reclaim(E, a.size + b.size);
+	EXPECT_SOME_SWAP_USED(E);
 	ASSERT_EQ(0, dm_read(FD, b.ptr, n, b.mirror, NULL));
 	EXPECT_TAGS(b.mirror, n, a.ptr, 1, DM_CPU);
 	EXPECT_TAGS(a.ptr, n / 2, a.ptr, 2, DM_DEV);
@@ -302,6 +305,7 @@ TEST_F(mm, khugepaged)
 				       NULL));
 		ASSERT_EQ(0, dm_swap_out(b.ptr + (i + n / 8) * DM_PAGE, n / 8));
 	}
+	EXPECT_SOME_SWAP_USED(E);
 	dm_restart(&E->dm);
 	set(&s[0], THP "khugepaged/scan_sleep_millisecs", "5");
 	set(&s[1], THP "khugepaged/pages_to_scan", "100000");
@@ -327,6 +331,7 @@ TEST_F(mm, split_huge_pages)
 	struct dm_buf b;
 	char text[96];
 
+	ONE_SWAP_WILL_DO(E);
 	if (access(file, W_OK))
 		SKIP(return, "no debugfs file to split huge pages");
 	ASSERT_EQ(0, pr_buf(E, &b, 2 * n, DM_BUF_THP));
@@ -346,6 +351,7 @@ TEST_F(mm, split_huge_pages)
 	ASSERT_DEV_READS(FD, &b, 1, DM_CPU);
 	ASSERT_DEV_WRITES(FD, &b, 2, DM_DEV);
 	ASSERT_EQ(0, dm_swap_out(b.ptr + n * DM_PAGE, n));
+	EXPECT_SOME_SWAP_USED(E);
 	ASSERT_DEV_READS(FD, &b, 2, DM_DEV);
 	EXPECT_TAGS(b.ptr, 2 * n, b.ptr, 2, DM_DEV);
 out:
@@ -385,6 +391,7 @@ TEST_F(mm, middle_sized_folios)
 		dm_fill(b.ptr + i * DM_PAGE, 16, b.ptr + i * DM_PAGE, 1, DM_CPU);
 	EXPECT_TRUE(in_folios_of(&b, 16));
 	ASSERT_EQ(0, dm_swap_out(b.ptr, n));
+	EXPECT_SOME_SWAP_USED(E);
 	ASSERT_DEV_READS(FD, &b, 1, DM_CPU);
 	/* A part of each folio goes to the device, the rest to swap. */
 	for (i = 0; i < n; i += 16) {

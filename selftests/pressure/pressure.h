@@ -36,6 +36,7 @@ enum pr_swap {
  * struct pr_env - one test
  * @dm: device, counters, health
  * @cg: its cgroup; the test is in it
+ * @swap: what is behind it
  * @zram: its swap, if any
  * @zswap: zswap as it was, -1 if it was not touched
  * @resident: pages on the device before the test
@@ -43,6 +44,7 @@ enum pr_swap {
 struct pr_env {
 	struct dm_ctx	dm;
 	struct dm_cg	cg;
+	enum pr_swap	swap;
 	struct dm_zram	zram;
 	int		zswap;
 	__u64		resident;
@@ -72,6 +74,7 @@ static inline void pr_swap_on(struct __test_metadata *_metadata,
 static inline void pr_setup(struct __test_metadata *_metadata, struct pr_env *e,
 			    int index, int peer, enum pr_swap swap)
 {
+	e->swap = swap;
 	e->zram.id = -1;
 	e->zswap = -1;
 	dm_setup(_metadata, &e->dm, index, peer);
@@ -452,6 +455,42 @@ static inline void pr_mem_begin(const struct dm_cg *cg, struct pr_mem *m)
 	EXPECT_EQ((before)->max, now_.max);				\
 	EXPECT_EQ((before)->oom, now_.oom);				\
 	EXPECT_EQ((before)->oom_kill, now_.oom_kill);			\
+} while (0)
+
+/* Something the group counts, which may be folded in two seconds later. */
+static inline bool pr_happened(struct pr_env *e, const char *key)
+{
+	long long end = sc_now_ms() + sc_slow(10000);
+
+	while (!pr_stat(e, "memory.stat", key) && sc_now_ms() < end)
+		usleep(50000);
+	return pr_stat(e, "memory.stat", key);
+}
+
+/* It was the swap of this variant that was used, and it was used. */
+#define EXPECT_SWAP_USED(e) do {					\
+	__u64 z_ = pr_stat(e, "memory.stat", "zswpout");		\
+									\
+	EXPECT_LT(0, pr_stat(e, "memory.stat", "zswpout") +		\
+		     pr_stat(e, "memory.stat", "pswpout"));		\
+	EXPECT_EQ((e)->swap == PR_ZSWAP, !!z_);				\
+} while (0)
+
+/*
+ * Likewise where it was so little that nothing is folded in yet. Not at the limit,
+ * where pr_fold() itself would swap.
+ */
+#define EXPECT_SOME_SWAP_USED(e) do {					\
+	pr_fold();							\
+	EXPECT_TRUE(pr_happened(e, (e)->swap == PR_ZSWAP ? "zswpout" :	\
+				   "pswpout"));				\
+	EXPECT_SWAP_USED(e);						\
+} while (0)
+
+/* What happens to what is not in swap, or nothing is: one kind of swap will do. */
+#define ONE_SWAP_WILL_DO(e) do {					\
+	if ((e)->swap == PR_ZSWAP)					\
+		SKIP(return, "zram tells as much");			\
 } while (0)
 
 /* Nobody has been killed, and there was no reason to. */

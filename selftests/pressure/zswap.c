@@ -39,16 +39,6 @@ PR_FIXTURE(zswap, PR_ZSWAP);
 	EXPECT_NO_OOM(E);						\
 } while (0)
 
-/* An event of the group, which may be folded in two seconds later. */
-static bool happened(struct pr_env *e, const char *key)
-{
-	long long end = sc_now_ms() + sc_slow(10000);
-
-	while (!pr_stat(e, "memory.stat", key) && sc_now_ms() < end)
-		usleep(50000);
-	return pr_stat(e, "memory.stat", key);
-}
-
 /* It is full: what was put there first goes to the disk. */
 TEST_F(zswap, written_back)
 {
@@ -58,8 +48,8 @@ TEST_F(zswap, written_back)
 	HALF_THERE(&b);
 	ASSERT_EQ(0, dm_swap_out(REST(&b), HALF));
 	EXPECT_ALL(FD, REST(&b), HALF, DM_SWAPPED);
-	EXPECT_TRUE(happened(E, "zswpout"));
-	EXPECT_TRUE(happened(E, "zswpwb"));
+	EXPECT_TRUE(pr_happened(E, "zswpout"));
+	EXPECT_TRUE(pr_happened(E, "zswpwb"));
 	EXPECT_UNDISTURBED(&b);
 	EXPECT_INTACT(&b);
 	dm_buf_free(&b);
@@ -79,8 +69,8 @@ TEST_F(zswap, not_written_back)
 	HALF_THERE(&b);
 	pr_reclaim(E, b.size);
 	EXPECT_LT(0, dm_count(FD, REST(&b), HALF, DM_SWAPPED));
-	EXPECT_TRUE(happened(E, "zswpout"));
-	EXPECT_TRUE(happened(E, "swapcached"));
+	EXPECT_TRUE(pr_happened(E, "zswpout"));
+	EXPECT_TRUE(pr_happened(E, "swapcached"));
 	EXPECT_GT(HALF, pr_stat(E, "memory.stat", "zswpout"));
 	EXPECT_EQ(0, pr_stat(E, "memory.stat", "zswpwb"));
 	EXPECT_EQ(0, pr_stat(E, "memory.stat", "pswpout"));
@@ -132,7 +122,7 @@ TEST_F(zswap, switched_off)
 
 	HALF_THERE(&b);
 	ASSERT_EQ(0, dm_swap_out(REST(&b), HALF / 2));
-	EXPECT_TRUE(happened(E, "zswpout"));
+	EXPECT_TRUE(pr_happened(E, "zswpout"));
 	ASSERT_EQ(1, dm_zswap(false));
 	ASSERT_EQ(0, dm_swap_out(REST(&b), HALF));
 	EXPECT_ALL(FD, REST(&b), HALF, DM_SWAPPED);
