@@ -51,16 +51,22 @@ static void resolve(struct dm_handler *h, const struct uffd_msg *msg)
 {
 	__u64 addr = msg->arg.pagefault.address & ~(DM_PAGE - 1);
 	__u64 offset = addr - (uintptr_t)h->b->ptr;
+	bool *protect = h->protect ? h->protect + offset / DM_PAGE : NULL;
+	bool wp = protect && __atomic_load_n(protect, __ATOMIC_SEQ_CST);
 	struct uffdio_copy copy = {
 		.dst = addr, .src = (uintptr_t)h->source + offset,
-		.len = DM_PAGE,
+		.len = DM_PAGE, .mode = wp ? UFFDIO_COPY_MODE_WP : 0,
 	};
 	struct uffdio_continue cont = {
 		.range = { .start = addr, .len = DM_PAGE },
+		.mode = wp ? UFFDIO_CONTINUE_MODE_WP : 0,
 	};
 
 	if (msg->arg.pagefault.flags & UFFD_PAGEFAULT_FLAG_WP) {
 		__atomic_add_fetch(&h->wp_events, 1, __ATOMIC_SEQ_CST);
+		/* Before the writer goes on. */
+		if (protect)
+			__atomic_store_n(protect, false, __ATOMIC_SEQ_CST);
 		dm_uffd_protect(h->uffd, (void *)addr, 1, false);
 	} else if (h->minor) {
 		ioctl(h->uffd, UFFDIO_CONTINUE, &cont);

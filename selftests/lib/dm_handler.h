@@ -15,6 +15,8 @@
  * @stop: tells the thread to end
  * @b: what it watches
  * @source: as many pages to hand out as @b has
+ * @protect: of each page, is it handed out write-protected? Cleared when somebody
+ *	writes to it; NULL: none is
  * @events: faults seen
  * @wp_events: of them, write-protect faults
  * @minor: map what is in the page cache
@@ -26,6 +28,7 @@ struct dm_handler {
 	int		stop[2];
 	struct dm_buf	*b;
 	__u8		*source;
+	bool		*protect;
 	unsigned long	events;
 	unsigned long	wp_events;
 	bool		minor;
