@@ -123,16 +123,23 @@ struct storm {
 	struct dm_buf *b;
 	bool stop;
 	unsigned long rounds;
+	unsigned long moved[2];		/* pages, to either node */
 };
 
 static void *keep_moving(void *arg)
 {
 	struct storm *s = arg;
-	int status[NPAGES];
+	int before[NPAGES], status[NPAGES];
+	unsigned long i;
 
 	while (!__atomic_load_n(&s->stop, __ATOMIC_RELAXED)) {
-		nodes_of(s->b, s->rounds % 2, status);
-		s->rounds++;
+		int node = s->rounds++ % 2;
+
+		/* From the one to the other: nothing else that goes on does that. */
+		if (nodes_of(s->b, -1, before) || nodes_of(s->b, node, status))
+			continue;
+		for (i = 0; i < NPAGES; i++)
+			s->moved[node] += before[i] == !node && status[i] == node;
 	}
 	return NULL;
 }
@@ -173,15 +180,128 @@ TEST_F(numa, storm)
 	__atomic_store_n(&s.stop, true, __ATOMIC_RELAXED);
 	ASSERT_EQ(0, pthread_join(t, NULL));
 	EXPECT_LT(2, s.rounds);
+	EXPECT_LT(0, s.moved[0]);
+	EXPECT_LT(0, s.moved[1]);
 	dm_buf_free(&b);
 }
 
-/* The balancer takes access away to see who comes: the device does, too. */
+#define HOLEY	4096UL		/* pages, of which every other one is there */
+
+/* Frames of the pages that are there; false if one is not in memory. */
+static bool holey_frames(struct dm_buf *b, __u64 *frames)
+{
+	unsigned long i;
+
+	if (dm_pagemap(b->ptr, HOLEY, frames))
+		return false;
+	for (i = 1; i < HOLEY; i += 2) {
+		frames[i] = dm_pm_pfn(frames[i]);
+		if (!frames[i])
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Have the node compacted until so many pages have moved. Most of what was freed is
+ * with the processors at first, who give it back as time goes by, and no hole until
+ * then. Returns how many have moved.
+ */
+static unsigned long compact(const char *knob, struct dm_buf *b, const __u64 *before,
+			     unsigned long want)
+{
+	long long end = sc_now_ms() + sc_slow(10000);
+	unsigned long i, moved = 0;
+	__u64 now[HOLEY];
+
+	for (;;) {
+		if (dm_write_file(knob, "1") || !holey_frames(b, now))
+			return 0;
+		for (i = 1, moved = 0; i < HOLEY; i += 2)
+			moved += now[i] != before[i];
+		if (moved >= want || sc_now_ms() > end)
+			return moved;
+		usleep(100000);
+	}
+}
+
+/* The device reads all that is there, and it is what was written. */
+static bool holey_read(struct pr_env *e, struct dm_buf *b)
+{
+	unsigned long i;
+
+	for (i = 1; i < HOLEY; i += 2) {
+		const __u8 *p = b->ptr + i * DM_PAGE;
+
+		if (dm_read(e->dm.fd, p, 1, b->mirror, NULL) ||
+		    dm_verify(b->mirror, 1, p, 3, DM_CPU, NULL))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * The node that only the test has pages on is compacted: of pages that the device has
+ * mapped, those in front go to the holes between those behind, and each is taken from
+ * the device first.
+ */
+TEST_F(numa, compaction)
+{
+	const char *const knob = "/sys/devices/system/node/node1/compact";
+	unsigned long i, moved;
+	__u64 before[HOLEY];
+	struct dm_buf b;
+
+	NEEDS_NODES();
+	if (access(knob, W_OK))
+		SKIP(return, "no compaction");
+	ASSERT_EQ(0, dm_buf_anon(&b, HOLEY, DM_BUF_SMALL));
+	ASSERT_EQ(0, bind_to(&b, 1));
+	dm_fill(b.ptr, HOLEY, b.ptr, 3, DM_CPU);
+	for (i = 0; i < HOLEY; i += 2)
+		ASSERT_EQ(0, madvise(b.ptr + i * DM_PAGE, DM_PAGE, MADV_DONTNEED));
+	/* A page that a processor keeps for later cannot be isolated. */
+	dm_drain_lru(before);
+	ASSERT_TRUE(holey_read(E, &b));
+	ASSERT_TRUE(holey_frames(&b, before));
+	dm_restart(&E->dm);
+	moved = compact(knob, &b, before, HOLEY / 16);
+	EXPECT_LE(HOLEY / 16, moved);
+	EXPECT_MOVED_MIN(&E->dm, "invalidated_pages", moved);
+	EXPECT_TRUE(holey_read(E, &b));
+	dm_buf_free(&b);
+}
+
+/* Both use it all the time, until the kernel has it nearby. Returns pages on node 0. */
+static unsigned long use_until_near(struct pr_env *e, struct dm_buf *b)
+{
+	long long end = sc_now_ms() + sc_slow(10000);
+	unsigned long i, near = 0;
+	int status[NPAGES];
+
+	while (near < NPAGES && sc_now_ms() < end) {
+		if (dm_read(e->dm.fd, b->ptr, NPAGES, b->mirror, NULL) ||
+		    dm_verify(b->mirror, NPAGES, b->ptr, 9, DM_CPU, NULL))
+			return 0;
+		for (i = 0; i < NPAGES; i++)
+			__atomic_add_fetch(b->ptr + i * DM_PAGE, 0, __ATOMIC_RELAXED);
+		if (nodes_of(b, -1, status))
+			return 0;
+		near = on_node(status, 0, NPAGES, 0);
+	}
+	return near;
+}
+
+/*
+ * The balancer takes access away to see who comes: the device does, too. Pages on the
+ * node without processors go to the one that has them, and the device follows.
+ */
 TEST_F(numa, balancing)
 {
 	const char *const knob = "/proc/sys/kernel/numa_balancing";
 	unsigned long long before = pr_vmstat("numa_pte_updates");
-	struct dm_buf b;
+	struct dm_buf b, far;
+	int status[NPAGES];
 	__u64 was;
 
 	NEEDS_NODES();
@@ -191,7 +311,21 @@ TEST_F(numa, balancing)
 		      "100");
 	dm_write_file("/sys/kernel/debug/sched/numa_balancing/scan_period_min_ms",
 		      "20");
+	ASSERT_EQ(0, pr_buf(E, &far, NPAGES, DM_BUF_SMALL));
+	dm_fill(far.ptr, NPAGES, far.ptr, 9, DM_CPU);
+	ASSERT_EQ(0, nodes_of(&far, 1, status));
+	ASSERT_EQ(0, nodes_of(&far, -1, status));
+	ASSERT_EQ(NPAGES, on_node(status, 0, NPAGES, 1));
+	ASSERT_EQ(0, dm_read(FD, far.ptr, NPAGES, far.mirror, NULL));
+	dm_restart(&E->dm);
 	ASSERT_EQ(0, dm_write_file(knob, "1"));
+	EXPECT_LE(HALF, use_until_near(E, &far));
+	EXPECT_MOVED_MIN(&E->dm, "invalidated_pages", HALF);
+	ASSERT_DEV_READS(FD, &far, 9, DM_CPU);
+	ASSERT_DEV_WRITES(FD, &far, 10, DM_DEV);
+	EXPECT_TAGS(far.ptr, NPAGES, far.ptr, 10, DM_DEV);
+	dm_buf_free(&far);
+
 	ASSERT_EQ(0, pr_buf(E, &b, NPAGES, DM_BUF_SMALL));
 	churn(_metadata, E, &b, 4000);
 	EXPECT_LT(before, pr_vmstat("numa_pte_updates"));
