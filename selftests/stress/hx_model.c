@@ -127,7 +127,8 @@ static int hx_page_wrong(struct hx_actor *a, const struct hx_op *op,
 	memcpy(&got_word, got + (i & ~7U), sizeof(got_word));
 	memcpy(&want_word, want + (i & ~7U), sizeof(want_word));
 	dm_pagemap(area->ptr + page * DM_PAGE, 1, &where);
-	return hx_fail(a, op, "%s: page %u byte %u: %016llx, not %016llx; %u bytes differ; pagemap %#llx%s",
+	return hx_fail(a, op,
+		       "%s: page %u byte %u: %016llx, not %016llx; %u differ; pagemap %#llx%s",
 		       how, page, i, got_word, want_word, wrong, where,
 		       area->state[page] & HX_LAZY ? " (lazily freed)" : "");
 }
