@@ -27,6 +27,8 @@
 #define HX_DEVICES	4U
 #define HX_CHILDREN	4U
 #define HX_SPAN_MAX	768U		/* pages of one operation */
+#define HX_PINS		4U		/* of each thread, at a time; a power of two */
+#define HX_PIN_PAGES	16U		/* at most, held by one */
 #define HX_MIB_MAX	(1U << 20)	/* more swap or memory than that is a mistake */
 
 /* State of a page in the model. */
@@ -40,11 +42,13 @@
  * @ptr: the memory, 2 MiB aligned, in a reservation of its own
  * @shadow: the same bytes in memory no device ever sees
  * @state: HX_* of each page
+ * @writes: counts how often the page at each address was written or moved away
  */
 struct hx_area {
 	__u8	*ptr;
 	__u8	*shadow;
 	__u8	state[HX_AREA_PAGES];
+	__u32	writes[HX_AREA_PAGES];
 };
 
 /*
@@ -130,6 +134,24 @@ struct hx_line {
 };
 
 /**
+ * struct hx_pin - pages that are held
+ * @pipe: what holds them, both ends
+ * @area: where they are
+ * @page: the first
+ * @npages: how many; 0: none are
+ * @state: of each in the model, when it was taken
+ * @writes: the same, of struct hx_area
+ */
+struct hx_pin {
+	int		pipe[2];
+	unsigned int	area;
+	unsigned int	page;
+	unsigned int	npages;
+	__u8		state[HX_PIN_PAGES];
+	__u32		writes[HX_PIN_PAGES];
+};
+
+/**
  * struct hx_actor - one thread, or the one of a forked child
  * @run: the run it belongs to
  * @id: number of the thread
@@ -139,6 +161,8 @@ struct hx_line {
  * @fd: its devices: the run's, a child has its own
  * @drm: the same by their render nodes
  * @bounce: buffer for device data, HX_SPAN_MAX pages
+ * @pin: pages it holds
+ * @pinned: what each of @pin held when it was taken, HX_PIN_PAGES pages each
  * @child: forked children that have not been waited for, 0 for none
  * @done: operations done, for progress
  * @count: operations done by kind
@@ -156,6 +180,8 @@ struct hx_actor {
 	int		own_fd[HX_DEVICES];
 	int		own_drm[HX_DEVICES];
 	__u8		*bounce;
+	struct hx_pin	pin[HX_PINS];
+	__u8		*pinned;
 	pid_t		child[HX_CHILDREN];
 	__u64		done;
 	__u64		count[64];
@@ -202,6 +228,13 @@ __u8 *hx_addr(struct hx_actor *a, const struct hx_op *op);
 void hx_bytes(struct hx_area *area, const struct hx_op *op, unsigned long *off,
 	      unsigned long *len);
 
+/**
+ * hx_op_store() - the operation "store", on pages that are the actor's
+ *
+ * Return: 0.
+ */
+int hx_op_store(struct hx_actor *a, const struct hx_op *op);
+
 /* hx_drm.c: what is done through the render nodes ------------------------ */
 
 int hx_op_job_fill(struct hx_actor *a, const struct hx_op *op);
@@ -213,6 +246,24 @@ int hx_op_peer(struct hx_actor *a, const struct hx_op *op);
 int hx_op_evict(struct hx_actor *a, const struct hx_op *op);
 int hx_op_drm_exclusive(struct hx_actor *a, const struct hx_op *op);
 int hx_op_advise(struct hx_actor *a, const struct hx_op *op);
+
+/* hx_pin.c: pages that are held ------------------------------------------ */
+
+int hx_op_pin(struct hx_actor *a, const struct hx_op *op);
+int hx_op_unpin(struct hx_actor *a, const struct hx_op *op);
+
+/**
+ * hx_pins_open() - what an actor needs to hold pages
+ * @a: who; a child, after the fork, gets its own
+ *
+ * Return: 0 or a negative errno.
+ */
+int hx_pins_open(struct hx_actor *a);
+
+/**
+ * hx_pins_close() - let go of all that an actor holds, unless another process does too
+ */
+void hx_pins_close(struct hx_actor *a);
 
 /* hx_model.c ------------------------------------------------------------- */
 

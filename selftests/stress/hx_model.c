@@ -97,6 +97,8 @@ void hx_model_write(struct hx_area *area, unsigned long off, unsigned long len,
 
 	memcpy(area->shadow + off, data, len);
 	hx_model_set(area, first, last - first + 1, HX_LAZY, 0);
+	for (; first <= last; first++)
+		area->writes[first]++;
 }
 
 static bool hx_page_right(struct hx_area *area, unsigned int page, const __u8 *got)

@@ -104,6 +104,9 @@ static void hx_model_move(struct hx_area *area, unsigned int from, unsigned int 
 {
 	memcpy(area->shadow + to * DM_PAGE, area->shadow + from * DM_PAGE, n * DM_PAGE);
 	memcpy(area->state + to, area->state + from, n);
+	/* The pages that were here can be written there from now on. */
+	while (n--)
+		area->writes[from + n]++;
 }
 
 static int hx_op_move(struct hx_actor *a, const struct hx_op *op)
@@ -212,7 +215,7 @@ void hx_bytes(struct hx_area *area, const struct hx_op *op, unsigned long *off,
 	}
 }
 
-static int hx_op_store(struct hx_actor *a, const struct hx_op *op)
+int hx_op_store(struct hx_actor *a, const struct hx_op *op)
 {
 	struct hx_area *area = hx_area(a, op);
 	unsigned long off, len;
@@ -447,6 +450,8 @@ const struct hx_kind hx_kinds[] = {
 	{ "evict",	4, HX_SPAN_MAX, true, hx_op_evict },
 	{ "drm_exclusive", 4, 16, true, hx_op_drm_exclusive },
 	{ "advise",	6, HX_SPAN_MAX, true, hx_op_advise },
+	{ "pin",	5, HX_PIN_PAGES, true, hx_op_pin },
+	{ "unpin",	4, 1, true, hx_op_unpin },
 	{ "fork",	1, 1, false, hx_fork },
 	{ "plant",	0, 1, false, hx_op_plant },
 };
@@ -463,6 +468,24 @@ static unsigned int hx_choose_kind(struct hx_actor *a)
 	for (i = 0; pick >= hx_kinds[i].weight; i++)
 		pick -= hx_kinds[i].weight;
 	return i;
+}
+
+/*
+ * Every eighth operation is about pages that the actor holds, if they are in an area
+ * where it may be done: they are too few to be met by chance.
+ */
+static void hx_aim(struct hx_actor *a, struct hx_op *op, __u64 r)
+{
+	const struct hx_pin *pin = &a->pin[r >> 3 & (HX_PINS - 1)];
+	unsigned int before = (r >> 5) % op->npages;
+
+	if (r & 7 || !pin->npages ||
+	    (!hx_kinds[op->kind].neutral && pin->area / HX_AREAS != a->id))
+		return;
+	op->area = pin->area;
+	op->page = pin->page > before ? pin->page - before : 0;
+	if (op->page > HX_AREA_PAGES - op->npages)
+		op->page = HX_AREA_PAGES - op->npages;
 }
 
 void hx_choose(struct hx_actor *a, struct hx_op *op)
@@ -490,6 +513,8 @@ void hx_choose(struct hx_actor *a, struct hx_op *op)
 	if (kind->max >= 256 && !(r >> 48 & 7)) {
 		op->npages = DM_2M_PAGES;
 		op->page = (r >> 24 & 1) * DM_2M_PAGES;
+	} else {
+		hx_aim(a, op, r >> 51);
 	}
 	op->arg = hx_random(&a->rng) >> 16;
 }

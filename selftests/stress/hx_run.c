@@ -96,7 +96,32 @@ int hx_check_all(struct hx_actor *a)
 	return 0;
 }
 
+/* All threads */
+
+struct hx_crew {
+	struct hx_run	*run;
+	struct hx_actor	*actors;
+	struct dm_health health;
+	double		begin;
+	double		told;
+};
+
+static struct hx_crew hx_crew;
+
 /* Children --------------------------------------------------------------- */
+
+/*
+ * Nothing of what the threads hold is held by a child, which has pipes of its own.
+ * Only the thread that forked is there, in the middle of nothing.
+ */
+static int hx_child_pins(struct hx_actor *a)
+{
+	unsigned int i;
+
+	for (i = 0; i < a->run->threads; i++)
+		hx_pins_close(&hx_crew.actors[i]);
+	return hx_pins_open(a);
+}
 
 /* The child's verdict is its exit status; why goes to stderr. */
 static void hx_child(struct hx_actor *parent, const struct hx_op *op)
@@ -111,6 +136,8 @@ static void hx_child(struct hx_actor *parent, const struct hx_op *op)
 	a.drm = a.own_drm;
 	memset(a.child, 0, sizeof(a.child));
 	hx_open(a.own_fd, a.own_drm);
+	if (hx_child_pins(&a))
+		hx_fail(&a, op, "no pipes: errno %d", errno);
 	for (i = 0; i < n && !a.run->failed; i++) {
 		hx_choose(&a, &next);
 		hx_do(&a, &next);
@@ -283,18 +310,6 @@ static void hx_progress(struct hx_run *run, const struct hx_actor *actors, doubl
 		run->seed, spent, ops, bytes >> 20);
 }
 
-/* All threads */
-
-struct hx_crew {
-	struct hx_run	*run;
-	struct hx_actor	*actors;
-	struct dm_health health;
-	double		begin;
-	double		told;
-};
-
-static struct hx_crew hx_crew;
-
 /* Everybody stands still, thread 0 looks at what is everybody's. */
 static void hx_quiet(struct hx_actor *a)
 {
@@ -389,7 +404,7 @@ static int hx_actor_init(struct hx_run *run, struct hx_actor *a, unsigned int id
 	a->drm = run->drm;
 	a->bounce = mmap(NULL, HX_SPAN_MAX * DM_PAGE, PROT_READ | PROT_WRITE,
 			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	return a->bounce == MAP_FAILED ? -errno : 0;
+	return a->bounce == MAP_FAILED ? -errno : hx_pins_open(a);
 }
 
 static int hx_setup(struct hx_run *run, struct hx_actor *actors)

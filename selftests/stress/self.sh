@@ -9,7 +9,16 @@ cd "$(dirname "$0")" || exit 4
 . ../kselftest/ktap_helpers.sh
 
 work=$(mktemp -d)
-check() { if "$@"; then ktap_test_pass "$1"; else ktap_test_fail "$1"; fi; }
+check()
+{
+	if "$@"; then
+		ktap_test_pass "$1"
+	else
+		ktap_test_fail "$1"
+		sed 's/^/# /' "$work/out"
+	fi
+}
+
 hmmx() { ./hmmx "$@" 2>"$work/out"; }
 
 same_log()
@@ -42,6 +51,28 @@ shrinks()
 	sed 's/^/# /' "$work/said"
 	# A mapping, the bit, and the head line.
 	[ "$(wc -l <"$work/c.min")" -le 4 ] && grep -q plant "$work/c.min"
+}
+
+# A log of these operations.
+log_of()
+{
+	local op
+
+	echo 'hmmx 2 seed 1 threads 1 small 1 swap 0 limit 0'
+	for op; do echo "0 $op"; done
+}
+
+# Held pages are given back as they were; a bit flipped meanwhile is seen in them.
+notices_held()
+{
+	local before=('map 0 40 8 0' 'store 0 40 8 0' 'pin 0 40 8 2')
+	local after=('dontneed 0 42 2 0' 'unpin 0 0 1 2')
+
+	log_of "${before[@]}" 'fork 0 0 1 5' 'to_dev 0 32 32 0' "${after[@]}" >"$work/f"
+	log_of "${before[@]}" 'plant 0 43 1 123' "${after[@]}" >"$work/g"
+	hmmx --replay "$work/f" || return 1
+	hmmx --replay "$work/g"
+	[ $? -eq 1 ] && grep -q 'held page has changed: area 0 page 43 byte 291: ' "$work/out"
 }
 
 # A log of several threads under pressure is replayed and shrunk under the same.
@@ -86,10 +117,11 @@ refuses()
 }
 
 ktap_print_header
-ktap_set_plan 7
+ktap_set_plan 8
 check same_log
 check replays
 check notices
+check notices_held
 check shrinks
 if [ -e /sys/class/zram-control ] || modprobe zram num_devices=0; then
 	check under_the_same
