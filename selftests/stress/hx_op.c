@@ -201,6 +201,24 @@ static int hx_op_hugepage(struct hx_actor *a, const struct hx_op *op)
 	return 0;
 }
 
+/*
+ * Large pages become small ones, or ones of 16 and of 4 pages, where there is debugfs.
+ * What is held or on a device stays large.
+ */
+static int hx_op_split(struct hx_actor *a, const struct hx_op *op)
+{
+	static const int orders[] = { 0, 0, 4, 2 };
+	unsigned long start = (unsigned long)hx_addr(a, op);
+	char text[96];
+
+	if (a->run->small)
+		return 0;
+	snprintf(text, sizeof(text), "%d,%#lx,%#lx,%d", getpid(), start,
+		 start + op->npages * DM_PAGE, orders[op->arg % 4]);
+	dm_write_file("/sys/kernel/debug/split_huge_pages", text);
+	return 0;
+}
+
 /* The CPU, and the kernel for it ----------------------------------------- */
 
 /* Which bytes of a span an argument stands for: lazily freed pages as a whole. */
@@ -429,6 +447,7 @@ const struct hx_kind hx_kinds[] = {
 	{ "collapse",	3, HX_SPAN_MAX, true, hx_op_collapse },
 	{ "populate",	3, HX_SPAN_MAX, true, hx_op_populate },
 	{ "hugepage",	2, HX_SPAN_MAX, true, hx_op_hugepage },
+	{ "split",	3, HX_SPAN_MAX, true, hx_op_split },
 	{ "store",	20, 64, false, hx_op_store },
 	{ "load",	15, 256, false, hx_op_load },
 	{ "remote_read", 4, 64, false, hx_op_remote_read },
