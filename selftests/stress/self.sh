@@ -75,6 +75,47 @@ notices_held()
 	[ $? -eq 1 ] && grep -q 'held page has changed: area 0 page 43 byte 291: ' "$work/out"
 }
 
+# Every number of the summary, from the log and from what was said.
+summary()
+{
+	hmmx --seed 7 --threads 2 --ops 256 --small --log "$work/f" --json "$work/json" &&
+	perl - "$work/json" "$work/f" "$work/out" <<-'END' || return 1
+		use strict;
+		use warnings;
+		use JSON::PP;
+
+		my ($json, $log, $out) = map { local (@ARGV, $/) = $_; <> } @ARGV;
+		my $got = decode_json($json);
+		my @said = $out =~ /^hmmx: seed 7: (\d+) s, (\d+) operations, (\d+) MiB/m;
+		my ($ops, $ms, %n) = (0, 0);
+
+		sub same {
+			my ($what, $is, $want) = @_;
+			die "# $what: $is, not $want\n" if $is ne $want;
+		}
+
+		$n{$1}++ while $log =~ /^\d+ (\w+) \d/mg;
+		for my $kind (keys %{$got->{kinds}}) {
+			same($kind, $got->{kinds}{$kind}{n}, $n{$kind} // 0);
+			$ops += delete $n{$kind} // 0;
+			$ms += $got->{kinds}{$kind}{ms};
+		}
+		same('kinds that are not there', join(' ', keys %n), '');
+		same('names', join(' ', sort keys %$got),
+		     'bytes_compared kinds operations seconds seed threads verdict');
+		same('seed', $got->{seed}, 7);
+		same('threads', $got->{threads}, 2);
+		same('verdict', $got->{verdict}, 'passed');
+		same('operations', $got->{operations}, $ops);
+		same('operations it told of', $said[1], $ops);
+		same('MiB', $got->{bytes_compared} >> 20, $said[2]);
+		same('seconds', abs($got->{seconds} - $said[0]) <= 1, 1);
+		same('time of all kinds', $ms > 0 && $ms < 2000 * $got->{seconds} + 1000, 1);
+	END
+	hmmx --replay "$work/c" --json "$work/json"
+	perl -MJSON::PP -0 -ne 'exit(decode_json($_)->{verdict} ne "failed")' "$work/json"
+}
+
 # A log of several threads under pressure is replayed and shrunk under the same.
 under_the_same()
 {
@@ -117,12 +158,13 @@ refuses()
 }
 
 ktap_print_header
-ktap_set_plan 8
+ktap_set_plan 9
 check same_log
 check replays
 check notices
 check notices_held
 check shrinks
+check summary
 if [ -e /sys/class/zram-control ] || modprobe zram num_devices=0; then
 	check under_the_same
 	check leaves_nothing
