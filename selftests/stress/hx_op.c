@@ -427,11 +427,34 @@ static int hx_op_release(struct hx_actor *a, const struct hx_op *op)
 	return 0;
 }
 
-/* Changes memory behind the model's back: for the tests of hmmx itself. */
+/* Faults for the tests of hmmx itself ------------------------------------ */
+
+/* Changes memory behind the model's back. */
 static int hx_op_plant(struct hx_actor *a, const struct hx_op *op)
 {
 	if (hx_model_run(hx_area(a, op), op->page, 1, HX_RW))
 		hx_addr(a, op)[op->arg % DM_PAGE] ^= 1;
+	return 0;
+}
+
+/* A page on the device that is in no area. */
+static int hx_op_plant_page(struct hx_actor *a, const struct hx_op *op)
+{
+	__u8 *page = mmap(NULL, DM_PAGE, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int fd = hx_device(a, op);
+
+	if (page == MAP_FAILED || fd < 0)
+		return 0;
+	*page = 1;
+	dm_to_dev(fd, page, 1, a->bounce, NULL);
+	return 0;
+}
+
+/* A line of the kernel log that looks like one of a defect. */
+static int hx_op_plant_log(struct hx_actor *a, const struct hx_op *op)
+{
+	dm_write_file("/dev/kmsg", "hmmx;WARNING: planted\n");
 	return 0;
 }
 
@@ -473,6 +496,8 @@ const struct hx_kind hx_kinds[] = {
 	{ "unpin",	4, 1, true, hx_op_unpin },
 	{ "fork",	1, 1, false, hx_fork },
 	{ "plant",	0, 1, false, hx_op_plant },
+	{ "plant_page",	0, 1, false, hx_op_plant_page },
+	{ "plant_log",	0, 1, false, hx_op_plant_log },
 };
 
 const unsigned int hx_nr_kinds = ARRAY_SIZE(hx_kinds);

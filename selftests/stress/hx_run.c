@@ -310,13 +310,15 @@ static int hx_check_devices(struct hx_actor *a, bool whole)
 
 static int hx_check_quiet(struct hx_actor *a, struct dm_health *health)
 {
+	struct dm_health before = *health;
 	char why[DM_MSG] = "";
 
 	if (hx_check_devices(a, true))
 		return 1;
-	if (dm_health_end(health, why))
-		return hx_fail(a, NULL, "the kernel: %s", why);
+	/* One begins before the other ends: nothing comes between them. */
 	dm_health_begin(health);
+	if (dm_health_end(&before, why))
+		return hx_fail(a, NULL, "the kernel: %s", why);
 	return 0;
 }
 

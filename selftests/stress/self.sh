@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# hmmx itself: it notices one changed byte, replays what it logged, shrinks a log
-# that fails to what matters, and refuses what is not a log.
+# hmmx itself: it notices one changed byte, a page too many, a warning, and a driver
+# that is wrong, replays what it logged, shrinks a log that fails to what matters,
+# sums up what it did, and refuses what is not a log.
 
 cd "$(dirname "$0")" || exit 4
 # shellcheck disable=SC1091
@@ -73,6 +74,64 @@ notices_held()
 	hmmx --replay "$work/f" || return 1
 	hmmx --replay "$work/g"
 	[ $? -eq 1 ] && grep -q 'held page has changed: area 0 page 43 byte 291: ' "$work/out"
+}
+
+# Where the kernel log is an empty file, so that only this run sees what is written to it.
+other_log()
+{
+	: >"$work/kmsg"
+	# shellcheck disable=SC2016 # expanded by the inner shell
+	unshare --mount sh -c 'mount --bind "$1" /dev/kmsg && shift && exec ./hmmx "$@"' \
+		sh "$work/kmsg" "$@" 2>"$work/out"
+}
+
+notices_log()
+{
+	log_of 'map 0 40 8 0' >"$work/f"
+	log_of 'map 0 40 8 0' 'plant_log 0 0 1 0' >"$work/g"
+	other_log --replay "$work/f" || return 1
+	other_log --replay "$work/g"
+	[ $? -eq 1 ] && grep -q 'FAILED: the kernel: .*WARNING: planted' "$work/out"
+}
+
+# On the device, and in no area.
+page_of_nobody()
+{
+	log_of 'map 0 40 8 0' 'to_dev 0 40 8 0' >"$work/f"
+	log_of 'map 0 40 8 0' 'to_dev 0 40 8 0' 'plant_page 0 0 1 0' >"$work/g"
+	hmmx --replay "$work/f" || return 1
+	hmmx --replay "$work/g"
+	[ $? -eq 1 ] &&
+		grep -q 'device 0: 9 pages resident, 8 mapped, 0 unseen' "$work/out"
+}
+
+load()
+{
+	rmmod hmm_dmirror || return
+	# shellcheck disable=SC2086 # a list of parameters
+	insmod "$modules/hmm_dmirror.ko" ${DMIRROR_PARAMS:-} "$@"
+}
+
+# A driver that is wrong: the same run is good with the sabotage off, and afterwards.
+wrong_driver()
+{
+	local run=(--seed 7 --threads 1 --ops 512 --small) status
+
+	load inject=2 && hmmx "${run[@]}" && load inject=2 "inject_arm=$1" || return 1
+	hmmx "${run[@]}"
+	status=$?
+	load && [ $status -eq 1 ] && grep "$2" "$work/out" | sed 's/^/# /' &&
+		grep -q "$2" "$work/out"
+}
+
+driver_leaks()
+{
+	wrong_driver leak_page:nth=1 'device [01]: [0-9]* pages resident, [0-9]* mapped'
+}
+
+driver_copies_nothing()
+{
+	wrong_driver skip_copy:nth=1,every=1 'FAILED: .* differ; pagemap'
 }
 
 # Every number of the summary, from the log and from what was said.
@@ -158,11 +217,12 @@ refuses()
 }
 
 ktap_print_header
-ktap_set_plan 9
+ktap_set_plan 13
 check same_log
 check replays
 check notices
 check notices_held
+check notices_log
 check shrinks
 check summary
 if [ -e /sys/class/zram-control ] || modprobe zram num_devices=0; then
@@ -173,5 +233,15 @@ else
 	ktap_test_skip 'leaves_nothing # SKIP no zram'
 fi
 check refuses
+modules=${DMIRROR_MODULES:-/share/modules}
+if [ "${DMIRROR_TARGET:-hmm_dmirror}" = hmm_dmirror ] && [ -e "$modules/hmm_dmirror.ko" ]; then
+	check page_of_nobody
+	check driver_leaks
+	check driver_copies_nothing
+else
+	for name in page_of_nobody driver_leaks driver_copies_nothing; do
+		ktap_test_skip "$name (another module)"
+	done
+fi
 rm -rf "$work"
 ktap_finished
