@@ -131,7 +131,7 @@ driver_leaks()
 
 driver_copies_nothing()
 {
-	wrong_driver skip_copy:nth=1,every=1 'FAILED: .* differ; pagemap'
+	wrong_driver skip_copy:nth=1,every=1 'FAILED: thread 0, operation '
 }
 
 # Every number of the summary, from the log and from what was said.
