@@ -78,7 +78,7 @@ int dmirror_access_run(struct dmirror_access *a)
 
 	if (!dmirror_inject(a->client->dev, DMIRROR_INJECT_BUFFER))
 		b.buf = kvmalloc(min_t(size_t, DMIRROR_WALK_WINDOW,
-				       a->end - a->addr), GFP_KERNEL_ACCOUNT);
+				       a->end - a->addr), GFP_KERNEL);
 	if (!b.buf)
 		return -ENOMEM;
 

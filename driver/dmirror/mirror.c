@@ -337,9 +337,11 @@ int dmirror_mirror_enter(struct dmirror_client *client)
 	/*
 	 * Several queues whose slices overlap would keep the memory of a process
 	 * that has gone, and go on with its jobs, for as long as somebody else
-	 * has the file open.
+	 * has the file open. And where the OOM reaper is at work they would hold
+	 * entries whenever it comes for them: it must not wait, and gives up.
 	 */
-	if (compat_mm_orphaned(client->mm) || !mmget_not_zero(client->mm))
+	if (compat_mm_orphaned(client->mm) || compat_mm_unstable(client->mm) ||
+	    !mmget_not_zero(client->mm))
 		return -ESRCH;
 	if (down_read_killable(&client->ops)) {
 		mmput_async(client->mm);
