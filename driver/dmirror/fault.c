@@ -274,7 +274,7 @@ static struct dmirror_fault *dmirror_fault_new(struct dmirror_leaf *leaf, u64 ne
 	struct dmirror_fault *f = NULL;
 
 	if (!dmirror_inject(leaf->client->dev, DMIRROR_INJECT_BUFFER))
-		f = kmalloc(sizeof(*f), GFP_KERNEL_ACCOUNT);
+		f = kmalloc(sizeof(*f), GFP_KERNEL);
 	if (!f)
 		return NULL;
 	f->leaf = leaf;

@@ -105,7 +105,7 @@ static int dmirror_op_windows(struct dmirror_op *op, dmirror_window_fn window,
 	*stop = op->start;
 	*tried = op->start;
 	if (!dmirror_inject(op->client->dev, DMIRROR_INJECT_BUFFER))
-		buf = kvmalloc(sizeof(*buf), GFP_KERNEL_ACCOUNT);
+		buf = kvmalloc(sizeof(*buf), GFP_KERNEL);
 	if (!buf)
 		return -ENOMEM;
 	buf->patience = msecs_to_jiffies(DMIRROR_MIGRATE_PATIENCE_MS);
@@ -270,7 +270,7 @@ static int dmirror_op_snapshot_entered(struct dmirror_op *op)
 	int ret = 0;
 
 	if (!dmirror_inject(op->client->dev, DMIRROR_INJECT_BUFFER))
-		s = kmalloc(sizeof(*s), GFP_KERNEL_ACCOUNT);
+		s = kmalloc(sizeof(*s), GFP_KERNEL);
 	if (!s)
 		return -ENOMEM;
 	s->snap.client = op->client;
@@ -353,7 +353,7 @@ static int dmirror_op_query_entered(struct dmirror_op *op)
 	int ret = 0;
 
 	if (!dmirror_inject(op->client->dev, DMIRROR_INJECT_BUFFER))
-		q = kmalloc(sizeof(*q), GFP_KERNEL_ACCOUNT);
+		q = kmalloc(sizeof(*q), GFP_KERNEL);
 	if (!q)
 		return -ENOMEM;
 

@@ -252,7 +252,7 @@ int dmirror_place_window(struct dmirror_client *client, struct dmirror_leaf *lea
 	int ret = 0;
 
 	*moved = false;
-	p = kvmalloc(sizeof(*p), GFP_KERNEL_ACCOUNT);
+	p = kvmalloc(sizeof(*p), GFP_KERNEL);
 	if (!p)
 		return 0;
 	p->client = client;
