@@ -33,7 +33,7 @@
 
 int dmirror_hints_init(struct dmirror_client *client)
 {
-	struct dmirror_hints *hints = kvzalloc(sizeof(*hints), GFP_KERNEL_ACCOUNT);
+	struct dmirror_hints *hints = kvzalloc(sizeof(*hints), DMIRROR_GFP_CLIENT);
 
 	if (!hints)
 		return -ENOMEM;
@@ -74,7 +74,7 @@ void dmirror_hints_fini(struct dmirror_client *client)
 
 static int dmirror_ranges_alloc(struct dmirror_ranges *r)
 {
-	r->at = kvmalloc_array(DMIRROR_HINTS_MAX, sizeof(*r->at), GFP_KERNEL_ACCOUNT);
+	r->at = kvmalloc_array(DMIRROR_HINTS_MAX, sizeof(*r->at), DMIRROR_GFP_CLIENT);
 	r->nr = 0;
 	return r->at ? 0 : -ENOMEM;
 }

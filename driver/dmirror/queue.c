@@ -295,7 +295,7 @@ int dmirror_queues_open(struct dmirror_client *client)
 	struct dmirror_queues *set;
 	unsigned int i;
 
-	set = kvzalloc(sizeof(*set), GFP_KERNEL_ACCOUNT);
+	set = kvzalloc(sizeof(*set), DMIRROR_GFP_CLIENT);
 	if (!set)
 		return -ENOMEM;
 	set->client = client;
@@ -357,7 +357,7 @@ static int dmirror_queue_prepare(struct dmirror_queue *q)
 		return -ENOMEM;
 	mutex_lock(&set->bounce_lock);
 	if (!q->bounce)
-		q->bounce = kvmalloc(DMIRROR_WALK_WINDOW, GFP_KERNEL_ACCOUNT);
+		q->bounce = kvmalloc(DMIRROR_WALK_WINDOW, DMIRROR_GFP_CLIENT);
 	mutex_unlock(&set->bounce_lock);
 	return q->bounce ? 0 : -ENOMEM;
 }

@@ -23,7 +23,7 @@ struct dmirror_submission *dmirror_submission_alloc(unsigned int nr_jobs)
 {
 	struct dmirror_submission *sub;
 
-	sub = kvzalloc(struct_size(sub, jobs, nr_jobs), GFP_KERNEL_ACCOUNT);
+	sub = kvzalloc(struct_size(sub, jobs, nr_jobs), DMIRROR_GFP_CLIENT);
 	if (sub)
 		sub->nr_jobs = nr_jobs;
 	return sub;

@@ -63,6 +63,12 @@ struct drm_device;
 struct hmm_devmem;
 
 #define DMIRROR_NAME		"hmm_dmirror"
+
+/*
+ * What is kept for a client is charged to its memory cgroup, whose limit is nothing the
+ * kernel log has to be told about.
+ */
+#define DMIRROR_GFP_CLIENT	(GFP_KERNEL_ACCOUNT | __GFP_NOWARN)
 #define DMIRROR_LEAF_SHIFT	(PAGE_SHIFT + DMIRROR_LEAF_ORDER)
 #define DMIRROR_LEAF_SIZE	BIT(DMIRROR_LEAF_SHIFT)
 

@@ -378,9 +378,9 @@ static void tell(const struct crowd *crowd, double spent)
 {
 	struct crowd_count sum = total(crowd);
 
-	fprintf(stderr, "seed %llu: %.0f s, %llu jobs, %llu MiB, %llu checks, "
-		"%llu evicted, %llu of them ahead\n",
-		crowd->seed, spent, sum.jobs, sum.bytes >> 20, sum.checks,
+	fprintf(stderr, "seed %llu: %.0f s, %llu jobs, %llu MiB, %llu checks, ",
+		crowd->seed, spent, sum.jobs, sum.bytes >> 20, sum.checks);
+	fprintf(stderr, "%llu evicted, %llu of them ahead\n",
 		dm_stat_now(DM_PRIVATE0, "evicted_pages"),
 		dm_stat_now(DM_PRIVATE0, "evicted_ahead_pages"));
 }
