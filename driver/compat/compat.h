@@ -261,7 +261,7 @@ static inline void compat_migrate_device_pfns(unsigned long *src_pfns,
  * compat_mm_unstable - has the OOM killer reaped this address space already?
  * @mm: address space
  *
- * Context: mmap lock held.
+ * Context: any; with the mmap lock held the answer lasts.
  * Return: true if its content can no longer be trusted; kernels that do not
  * tell modules say false.
  */

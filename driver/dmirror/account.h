@@ -17,7 +17,7 @@ struct dmirror_vram;
 /**
  * struct dmirror_account - device memory in use by one client
  * @ref: one of the client, one of each page
- * @pages: how many pages it has, on whichever device
+ * @pages: how many pages it has or has set aside, on whichever device
  * @away: how many of them are on another device than the client's
  * @home: the device of the client; only compared, constant
  * @limit: how many it may have, constant

@@ -9,6 +9,7 @@
  *
  * Locks: engines->lock, then queue->lock.
  */
+#include <linux/nodemask.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
 
@@ -17,7 +18,7 @@
 #include "queue.h"
 
 /* How long a turn, of a few milliseconds by itself, may take. */
-#define DMIRROR_TURN_MS		1000
+#define DMIRROR_TURN_MS		100
 
 static struct workqueue_struct *dmirror_engines_wq(struct dmirror_device *dev,
 						   const char *what, unsigned int flags)
@@ -77,14 +78,21 @@ void dmirror_engines_kill(struct dmirror_device *dev)
 	mutex_unlock(&engines->lock);
 }
 
-/* @n is 1 for an engine more, -1 for one less. */
+/*
+ * @n is 1 for an engine more, -1 for one less. Each node has a share of what may run
+ * at once, and those that are stuck may all be on one.
+ */
 static void dmirror_engines_lend(struct dmirror_engines *engines, int n)
 {
+	unsigned int max;
+
 	mutex_lock(&engines->lock);
 	engines->lent += n;
+	max = engines->nr + engines->lent;
+	if (engines->lent)
+		max *= num_online_nodes();
 	workqueue_set_max_active(engines->wq[DMIRROR_ENGINE_COMPUTE],
-				 min_t(unsigned int, engines->nr + engines->lent,
-				       WQ_MAX_ACTIVE));
+				 min_t(unsigned int, max, WQ_MAX_ACTIVE));
 	mutex_unlock(&engines->lock);
 }
 
@@ -93,8 +101,8 @@ static void dmirror_turn_late(struct work_struct *work)
 	struct dmirror_turn *turn = container_of(work, struct dmirror_turn, watch.work);
 
 	turn->lent = true;
-	dmirror_engines_lend(turn->client->dev->engines, 1);
 	dmirror_client_count(turn->client, DMIRROR_STAT_ENGINES_LENT, 1);
+	dmirror_engines_lend(turn->client->dev->engines, 1);
 }
 
 void dmirror_turn_init(struct dmirror_turn *turn, struct dmirror_client *client)

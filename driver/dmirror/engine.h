@@ -99,7 +99,7 @@ void dmirror_turn_init(struct dmirror_turn *turn, struct dmirror_client *client)
  *
  * What works for a process can wait in the kernel for what the process does, for
  * instance until none of its memory is being invalidated. Should this last longer than
- * a second, others get an engine more until it ends.
+ * a tenth of a second, others get an engine more until it ends.
  *
  * Context: process context, no locks.
  */

@@ -105,6 +105,10 @@ static void dmirror_queue_complete(struct dmirror_queue *q, struct dmirror_submi
 	int status = dmirror_submission_status(sub);
 	struct dmirror_queues *set = q->set;
 
+	/* Who closes the file has not a second for each of a thousand results. */
+	if (sub->store_status == -EBUSY && dmirror_queue_is_closed(q))
+		WRITE_ONCE(set->gave_up, true);
+
 	spin_lock(&q->lock);
 	list_del(&sub->link);
 	q->status[sub->id.seqno % DMIRROR_QUEUE_MEMORY] = status;
@@ -148,7 +152,7 @@ static bool dmirror_queue_slice(struct dmirror_queue *q, struct dmirror_submissi
 static int dmirror_queue_enter(struct dmirror_client *client,
 			       struct mem_cgroup **charged)
 {
-	int ret = dmirror_mirror_enter(client);
+	int ret = READ_ONCE(client->queues->gave_up) ? -ESRCH : dmirror_mirror_enter(client);
 
 	if (!ret)
 		*charged = set_active_memcg(get_mem_cgroup_from_mm(client->mm));

@@ -75,6 +75,7 @@ struct dmirror_queue {
  * @bounce_lock: protects the making of bounce buffers
  * @nr_jobs: jobs that were submitted and are not complete
  * @busy_ns: for how long engines have worked for the file
+ * @gave_up: whoever closes the file writes no more results
  * @queue: the queues, the RESIDENT one last
  */
 struct dmirror_queues {
@@ -85,6 +86,7 @@ struct dmirror_queues {
 	struct mutex bounce_lock;	/* queue[].bounce from NULL to not */
 	atomic_t nr_jobs;
 	atomic64_t busy_ns[DMIRROR_NR_ENGINES];
+	bool gave_up;
 	struct dmirror_queue queue[DMIRROR_QUEUES + 1];
 };
 

@@ -122,7 +122,6 @@ bool dmirror_submission_store_results(struct dmirror_submission *sub,
 	int ret;
 
 	for (; sub->stored < sub->next; sub->stored++) {
-		/* Who closes the file has not a second for each of a thousand results. */
 		if (!sub->results || (hurry && sub->store_status == -EBUSY))
 			continue;
 		res = &sub->jobs[sub->stored].res;
@@ -166,7 +165,7 @@ bool dmirror_submission_store_fence(struct dmirror_submission *sub,
 {
 	int ret;
 
-	if (!sub->fence_addr)
+	if (!sub->fence_addr || (hurry && sub->store_status == -EBUSY))
 		return true;
 	ret = dmirror_job_store_fence(client, sub->fence_addr, sub->fence_value);
 	return dmirror_submission_stored(sub, ret, hurry);

@@ -57,12 +57,13 @@ static int take_turns(int drm, __u64 *page, int turns)
 
 /*
  * Of @turns each of which would move a page, at most so many do in @ms for @n pages. A
- * bound that they could not reach says nothing: the machine is too slow for it.
+ * bound that they could not reach says nothing: only a slow machine may be so slow.
  */
 #define EXPECT_BOUNDED(moves, n, turns, ms) do {			\
 	long most_ = (n) * MOVES * ((ms) / HOLD_MS + 2);		\
 									\
-	EXPECT_LT(most_, turns);					\
+	if (sc_slow(1000) == 1000)					\
+		EXPECT_LT(most_, turns);				\
 	EXPECT_LE(moves, most_);					\
 	TH_LOG("%lld of %d turns moved in %.0f ms, at most %ld may",	\
 	       (long long)(moves), turns, ms, most_);			\

@@ -309,7 +309,7 @@ static void check_all(struct __test_metadata *_metadata, struct world *w)
 #define RUN(...) do {							\
 	struct world *w_ = self->w;					\
 	struct race_actor actors_[] = {					\
-		{ "mover", mover, w_, .least = 8 }, __VA_ARGS__		\
+		{ "mover", mover, w_, .least = 12 }, __VA_ARGS__		\
 	};								\
 									\
 	RACE_RUN(actors_, ARRAY_SIZE(actors_), RUN_MS);			\

@@ -115,11 +115,10 @@ load()
 # A driver that is wrong: the same run is good with the sabotage off, and afterwards.
 wrong_driver()
 {
-	local run=(--seed 7 --threads 1 --ops 512 --small) status
+	local run=(--seed 7 --threads 1 --ops 512 --small) status=0
 
-	load inject=2 && hmmx "${run[@]}" && load inject=2 "inject_arm=$1" || return 1
-	hmmx "${run[@]}"
-	status=$?
+	load inject=2 && hmmx "${run[@]}" && load inject=2 "inject_arm=$1" &&
+		{ hmmx "${run[@]}"; status=$?; }
 	load && [ $status -eq 1 ] && grep "$2" "$work/out" | sed 's/^/# /' &&
 		grep -q "$2" "$work/out"
 }

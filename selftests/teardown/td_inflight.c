@@ -196,7 +196,7 @@ FIXTURE_TEARDOWN(td_inflight)
 /* Long enough for all to get there, and for the removal to get to the memory. */
 static int hold(int index, struct hand *h, const struct party *p)
 {
-	int us = dm_timeout(1) * 250000, ret;
+	int us = dm_timeout(1) * 500000, ret;
 	char how[64];
 
 	snprintf(how, sizeof(how), "nth=1 delay_us=%d", us < 10000000 ? us : 10000000);
