@@ -22,7 +22,7 @@
 #include "fuzz.h"
 
 #define FZ_WITNESS	16		/* pages */
-#define FZ_IDLE_MS	2000		/* for what is left to go */
+#define FZ_IDLE_MS	10000		/* for what is left to go; a leak stays */
 #define FZ_TICK_US	20000		/* a signal every so often */
 
 bool fz_tracing;
