@@ -34,16 +34,20 @@ struct dmirror_fault_buf {
 
 /*
  * A fault must not fail for want of working memory: without it the window is a
- * small one. Returns how many bytes it may have.
+ * small one, unless all of it has to come (@whole). Returns how many bytes it may
+ * have.
  */
 static unsigned long dmirror_fault_buf_get(struct dmirror_device *dev,
 					   struct dmirror_fault_buf *buf,
-					   unsigned long around)
+					   unsigned long around, bool whole)
 {
 	unsigned int n = around >> PAGE_SHIFT;
 
 	buf->src = NULL;
-	if (n > DMIRROR_FAULT_SMALL && !dmirror_inject(dev, DMIRROR_INJECT_BUFFER))
+	if (whole)
+		buf->src = kvmalloc_array(2 * n, sizeof(long),
+					  GFP_KERNEL | __GFP_NOFAIL);
+	else if (n > DMIRROR_FAULT_SMALL && !dmirror_inject(dev, DMIRROR_INJECT_BUFFER))
 		buf->src = kvmalloc_array(2 * n, sizeof(long),
 					  GFP_KERNEL | __GFP_NOWARN);
 	if (!buf->src) {
@@ -66,17 +70,25 @@ vm_fault_t dmirror_cpu_fault(struct dmirror_device *dev, struct vm_fault *vmf,
 	struct dmirror_range advised = {
 		.start = vmf->vma->vm_start, .end = vmf->vma->vm_end,
 	};
+	/*
+	 * No PTE: the folio is mapped whole. A window that is less of it would have the
+	 * core split it, which cannot be: both the fault and migrate_vma_setup() hold a
+	 * reference then, and only one is expected. Nothing would move, and the fault
+	 * come again for ever.
+	 */
+	bool whole = COMPAT_LARGE_FOLIOS && !vmf->pte;
 	struct dmirror_fault_buf buf;
 	unsigned long start, end;
 	unsigned int moved;
 	vm_fault_t ret;
 
-	dmirror_hints_around(dev, vmf->vma->vm_mm, vmf->address, &advised);
-	around = advised.advice.around ? : around;
-	/* No PTE: a whole 2 MiB page is wanted back. */
-	if (COMPAT_LARGE_FOLIOS && !vmf->pte)
+	if (whole) {
 		around = DMIRROR_LEAF_SIZE;
-	around = dmirror_fault_buf_get(dev, &buf, around);
+	} else {
+		dmirror_hints_around(dev, vmf->vma->vm_mm, vmf->address, &advised);
+		around = advised.advice.around ? : around;
+	}
+	around = dmirror_fault_buf_get(dev, &buf, around, whole);
 	dmirror_policy_around(vmf->address, around,
 			      max(advised.start, vmf->vma->vm_start),
 			      min(advised.end, vmf->vma->vm_end), &start, &end);

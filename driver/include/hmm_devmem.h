@@ -50,7 +50,8 @@ struct hmm_devmem;
  * @free_folio: as @free for 1 << order pages beginning at @head; called instead
  *	of @free when set. Required for orders above 0.
  * @migrate_to_ram: as @fault with the kernel's own argument; called instead of
- *	@fault when set. vmf->pte is NULL when a whole PMD is to come back.
+ *	@fault when set. vmf->pte is NULL when a whole PMD is to come back: no less
+ *	of it can be moved then.
  * @split: optional. A device folio is being split and @tail, now a folio of its
  *	own, came out of it; pass on what the driver keeps per page. @tail is NULL
  *	when the split is complete and @head has its final order. May not sleep.

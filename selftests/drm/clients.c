@@ -369,9 +369,11 @@ TEST_F(clients, both_interfaces)
 	m.b = &b;
 	ASSERT_EQ(0, pthread_create(&thread, NULL, move_by_drm, &m));
 	end = sc_now_ms() + sc_slow(20000);
-	for (i = 1; sc_now_ms() < end && (i <= 100 || m.rounds <= 100 ||
-	     dm_stat_now(self->dm.index, "dev_faults") <
-	     dm_stat(&self->dm.start, "dev_faults") + 100); i++) {
+	for (i = 1; sc_now_ms() < end; i++) {
+		if (i > 100 && m.rounds > 100 &&
+		    dm_stat_now(self->dm.index, "dev_faults") >=
+		    dm_stat(&self->dm.start, "dev_faults") + 100)
+			break;
 		dm_fill(b.mirror, NPAGES, b.ptr, i, DM_DEV);
 		EXPECT_EQ(0, write_steadily(self->dm.fd, &b));
 		memset(b.mirror, 0, b.size);

@@ -8,17 +8,8 @@
 #include <signal.h>
 #include <sys/syscall.h>
 #include "dm_harness.h"
+#include "dm_madvise.h"
 
-#ifndef MADV_COLLAPSE
-#define MADV_COLLAPSE		25
-#endif
-#ifndef MADV_SOFT_OFFLINE
-#define MADV_SOFT_OFFLINE	101
-#endif
-#ifndef MADV_GUARD_INSTALL
-#define MADV_GUARD_INSTALL	102
-#define MADV_GUARD_REMOVE	103
-#endif
 #ifndef __NR_mseal
 #define __NR_mseal		462
 #endif

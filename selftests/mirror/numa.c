@@ -8,10 +8,7 @@
 #include <sys/syscall.h>
 
 #include "dm_harness.h"
-
-#ifndef MADV_SOFT_OFFLINE
-#define MADV_SOFT_OFFLINE	101
-#endif
+#include "dm_madvise.h"
 
 #define NPAGES		64UL
 #define SCATTERED	8192UL	/* every other page of these stays */

@@ -5,12 +5,10 @@
  *
  * Seen by its effect: how many pages the CPU brings back with the one it touches.
  */
+#include <sys/uio.h>
 #include <time.h>
 #include "dm_drm_harness.h"
-
-#ifndef MREMAP_DONTUNMAP
-#define MREMAP_DONTUNMAP	4
-#endif
+#include "dm_madvise.h"
 
 #define NPAGES	64UL
 #define LIMIT	2048	/* pieces of advice a file may give */
@@ -96,6 +94,39 @@ TEST_F(advice, clipped)
 	EXPECT_ALL(self->dm.fd, b.ptr, 8, DM_ON_DEV);
 	EXPECT_ALL(self->dm.fd, b.ptr + 8 * DM_PAGE, 13, DM_SYS);
 	EXPECT_ALL(self->dm.fd, b.ptr + 21 * DM_PAGE, NPAGES - 21, DM_ON_DEV);
+	dm_buf_free(&b);
+}
+
+/*
+ * A 2 MiB page that is whole comes whole, whatever is said about a part of it: the
+ * kernel cannot take it apart for a fault. So also if the kernel wants it.
+ */
+TEST_F(advice, part_of_a_huge_page)
+{
+	bool whole = dmd_has(self->drm, HMM_DMIRROR_FEATURE_LARGE_FOLIOS);
+	long n = whole ? DM_2M_PAGES : 13;
+	struct iovec to, from;
+	struct dm_buf b;
+
+	PRIVATE_ONLY();
+	ASSERT_EQ(0, dm_buf_anon(&b, DM_2M_PAGES, DM_BUF_THP));
+	dm_fill(b.ptr, b.npages, b.ptr, 1, DM_CPU);
+	ASSERT_EQ(0, AROUND(self->drm, 8, 13, DM_2M));
+	EXPECT_BACK(n, 10);
+	EXPECT_ALL(self->dm.fd, b.ptr + 8 * DM_PAGE, 13, DM_SYS);
+	EXPECT_TAGS(b.ptr, b.npages, b.ptr, 1, DM_CPU);
+
+	dm_fill(b.ptr, b.npages, b.ptr, 2, DM_CPU);
+	ASSERT_EQ(0, madvise(b.ptr, b.size, MADV_COLLAPSE));
+	ASSERT_EQ(0, dmd_to_vram(self->drm, b.ptr, b.size));
+	dm_restart(&self->dm);
+	to = (struct iovec){ b.mirror, DM_PAGE };
+	from = (struct iovec){ b.ptr + 10 * DM_PAGE, DM_PAGE };
+	ASSERT_EQ(DM_PAGE, process_vm_readv(getpid(), &to, 1, &from, 1, 0));
+	EXPECT_MOVED(&self->dm, "cpu_fault_pages", n);
+	EXPECT_MOVED(&self->dm, "cpu_faults", 1);
+	EXPECT_TAGS(b.mirror, 1, b.ptr + 10 * DM_PAGE, 2, DM_CPU);
+	EXPECT_TAGS(b.ptr, b.npages, b.ptr, 2, DM_CPU);
 	dm_buf_free(&b);
 }
 

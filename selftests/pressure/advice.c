@@ -10,19 +10,10 @@
 #include <sys/syscall.h>
 #include <linux/userfaultfd.h>
 
+#include "dm_madvise.h"
 #include "pressure.h"
 #include "scene.h"
 
-#ifndef MADV_COLD
-#define MADV_COLD		20
-#endif
-#ifndef MADV_COLLAPSE
-#define MADV_COLLAPSE		25
-#endif
-#ifndef MADV_GUARD_INSTALL
-#define MADV_GUARD_INSTALL	102
-#define MADV_GUARD_REMOVE	103
-#endif
 #ifndef UFFDIO_MOVE
 struct uffdio_move {
 	__u64 dst, src, len, mode;

@@ -7,15 +7,12 @@
 #include <fcntl.h>
 #include <pthread.h>
 
+#include "dm_madvise.h"
 #include "pressure.h"
 
 #define NPAGES	1024UL
 #define KSM	"/sys/kernel/mm/ksm/"
 #define THP	"/sys/kernel/mm/transparent_hugepage/"
-
-#ifndef MADV_COLLAPSE
-#define MADV_COLLAPSE	25
-#endif
 
 PR_FIXTURE_SWAP(mm);
 

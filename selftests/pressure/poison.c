@@ -6,11 +6,8 @@
 #include <setjmp.h>
 #include <signal.h>
 
+#include "dm_madvise.h"
 #include "pressure.h"
-
-#ifndef MADV_SOFT_OFFLINE
-#define MADV_SOFT_OFFLINE	101
-#endif
 
 #define NPAGES	64UL
 #define BAD	20UL

@@ -14,11 +14,8 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
+#include "dm_madvise.h"
 #include "stage.h"
-
-#ifndef MADV_POPULATE_WRITE
-#define MADV_POPULATE_WRITE	23
-#endif
 
 #define PR_SWAP_BYTES	(64 << 20)
 

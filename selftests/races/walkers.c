@@ -16,12 +16,9 @@
 #include <sys/uio.h>
 
 #include "dm_harness.h"
+#include "dm_madvise.h"
 #include "lookers.h"
 #include "race.h"
-
-#ifndef MADV_COLLAPSE
-#define MADV_COLLAPSE	25
-#endif
 
 #define NPAGES	64
 #define RUN_MS	(500 * sc_longer())

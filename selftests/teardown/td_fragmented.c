@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "dm_madvise.h"
 #include "teardown.h"
 
 #define LARGE		4UL	/* whole pages on the device */
@@ -17,9 +18,6 @@
 #define MAX_KB		(2UL << 20)
 #define HUGE_PAGES	"/proc/sys/vm/nr_hugepages"
 
-#ifndef MADV_DONTNEED_LOCKED
-#define MADV_DONTNEED_LOCKED	24
-#endif
 #ifndef MLOCK_ONFAULT
 #define MLOCK_ONFAULT		1
 #endif

@@ -6,12 +6,9 @@
 #ifndef _SELFTESTS_THP_THP_H
 #define _SELFTESTS_THP_THP_H
 
+#include "dm_madvise.h"
 #include "stage.h"
 #include "vm_util.h"
-
-#ifndef MADV_COLLAPSE
-#define MADV_COLLAPSE	25	/* younger than some C libraries */
-#endif
 
 #define NPAGES	DM_2M_PAGES
 
