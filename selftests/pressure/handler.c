@@ -25,6 +25,15 @@ PR_FIXTURE_SWAP(handler);
 		SKIP(return, "a device fault cannot wait for a handler here"); \
 } while (0)
 
+/* What the handler hands out, generation 5, is not in the group. */
+#define SETUP_SOURCE(h, b) do {						\
+	ASSERT_EQ(0, dm_cg_leave());					\
+	(h)->source = malloc((b)->size);				\
+	ASSERT_NE(NULL, (h)->source);					\
+	dm_fill((h)->source, NPAGES, (b)->ptr, 5, DM_PEER);		\
+	ASSERT_EQ(0, dm_cg_enter(&self->e.cg));				\
+} while (0)
+
 /* Pages that are missing, handed out one by one; the first ones leave again. */
 TEST_F(handler, missing)
 {
@@ -33,12 +42,7 @@ TEST_F(handler, missing)
 
 	NEEDS_WAITING();
 	ASSERT_EQ(0, pr_buf(E, &b, NPAGES, DM_BUF_SMALL));
-	/* Outside of the group. */
-	ASSERT_EQ(0, dm_cg_leave());
-	h.source = malloc(b.size);
-	ASSERT_NE(NULL, h.source);
-	dm_fill(h.source, NPAGES, b.ptr, 5, DM_PEER);
-	ASSERT_EQ(0, dm_cg_enter(&self->e.cg));
+	SETUP_SOURCE(&h, &b);
 	h.uffd = dm_uffd_open(0);
 	if (h.uffd < 0)
 		SKIP(goto out, "no userfaultfd");
@@ -197,12 +201,7 @@ TEST_F(handler, write_protected)
 
 	NEEDS_WAITING();
 	ASSERT_EQ(0, pr_buf(E, &b, NPAGES, DM_BUF_SMALL));
-	/* Outside of the group. */
-	ASSERT_EQ(0, dm_cg_leave());
-	h.source = malloc(b.size);
-	ASSERT_NE(NULL, h.source);
-	dm_fill(h.source, NPAGES, b.ptr, 5, DM_PEER);
-	ASSERT_EQ(0, dm_cg_enter(&self->e.cg));
+	SETUP_SOURCE(&h, &b);
 	begin(protect, want, 5, DM_PEER);
 	h.protect = protect;
 	h.uffd = dm_uffd_open(UFFD_FEATURE_PAGEFAULT_FLAG_WP);

@@ -33,44 +33,14 @@ struct world {
 	char		why[DM_MSG];
 };
 
-FIXTURE(discard)
-{
-	struct world *w;
-};
-
-FIXTURE_VARIANT(discard)
-{
-	int		index, peer;
-	unsigned long	npages;
-	int		flags;
-};
-
-FIXTURE_VARIANT_ADD(discard, device_private)
-{
-	.index = DM_PRIVATE0, .peer = DM_PRIVATE1, .npages = NPAGES,
-};
-
-FIXTURE_VARIANT_ADD(discard, device_private_thp)
-{
-	.index = DM_PRIVATE0, .peer = DM_PRIVATE1, .npages = DM_2M_PAGES,
-	.flags = DM_BUF_THP,
-};
-
-FIXTURE_VARIANT_ADD(discard, device_coherent)
-{
-	.index = DM_COHERENT0, .peer = DM_COHERENT1, .npages = NPAGES,
-};
+RACE_FIXTURE(discard);
+RACE_VARIANTS(discard, NPAGES);
 
 FIXTURE_SETUP(discard)
 {
 	struct world *w;
 
-	w = calloc(1, sizeof(*w));
-	self->w = w;
-	ASSERT_NE(NULL, w);
-	dm_setup(_metadata, &w->dm, variant->index, variant->peer);
-	if (_metadata->exit_code)
-		return;
+	RACE_SETUP(w);
 	w->state = 2463534242U;
 	ASSERT_EQ(0, dm_buf_anon(&w->b, variant->npages, variant->flags));
 	ASSERT_EQ(0, dm_buf_anon(&w->canary, variant->npages, variant->flags));

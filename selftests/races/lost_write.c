@@ -39,23 +39,8 @@ struct world {
 	char		why[DM_MSG];
 };
 
-FIXTURE(lost)
-{
-	struct world *w;
-};
-
-FIXTURE_VARIANT(lost)
-{
-	int		index, peer;
-	unsigned long	npages, span;
-	int		flags;
-};
-
-FIXTURE_VARIANT_ADD(lost, device_private)
-{
-	.index = DM_PRIVATE0, .peer = DM_PRIVATE1,
-	.npages = NPAGES, .span = 1,
-};
+RACE_FIXTURE(lost);
+RACE_VARIANTS(lost, NPAGES);
 
 FIXTURE_VARIANT_ADD(lost, device_private_range)
 {
@@ -63,28 +48,11 @@ FIXTURE_VARIANT_ADD(lost, device_private_range)
 	.npages = NPAGES, .span = NPAGES,
 };
 
-FIXTURE_VARIANT_ADD(lost, device_private_thp)
-{
-	.index = DM_PRIVATE0, .peer = DM_PRIVATE1,
-	.npages = DM_2M_PAGES, .span = DM_2M_PAGES, .flags = DM_BUF_THP,
-};
-
-FIXTURE_VARIANT_ADD(lost, device_coherent)
-{
-	.index = DM_COHERENT0, .peer = DM_COHERENT1,
-	.npages = NPAGES, .span = 1,
-};
-
 FIXTURE_SETUP(lost)
 {
 	struct world *w;
 
-	w = calloc(1, sizeof(*w));
-	self->w = w;
-	ASSERT_NE(NULL, w);
-	dm_setup(_metadata, &w->dm, variant->index, variant->peer);
-	if (_metadata->exit_code)
-		return;
+	RACE_SETUP(w);
 	w->span = variant->span;
 	ASSERT_EQ(0, dm_buf_anon(&w->b, variant->npages, variant->flags));
 	w->target = w->b.ptr;

@@ -61,6 +61,45 @@ int race_run(struct race_actor *actors, int n, int ms, char *why);
 		_exit(KSFT_FAIL);					\
 } while (0)
 
+/*
+ * The fixture of a race whose threads share a struct world, with the devices in its
+ * member dm: on the heap, for a thread that was left behind may still look at it.
+ */
+#define RACE_FIXTURE(name)						\
+	FIXTURE(name) { struct world *w; };				\
+	FIXTURE_VARIANT(name) {						\
+		int		index, peer;				\
+		unsigned long	npages;					\
+		unsigned long	span;	/* pages worked on at once, if not one */ \
+		int		flags;					\
+	}
+
+/* The variants: @small pages, a large one, and pages of coherent devices. */
+#define RACE_VARIANTS(name, small)					\
+	FIXTURE_VARIANT_ADD(name, device_private) {			\
+		.index = DM_PRIVATE0, .peer = DM_PRIVATE1,		\
+		.npages = (small), .span = 1,				\
+	};								\
+	FIXTURE_VARIANT_ADD(name, device_private_thp) {			\
+		.index = DM_PRIVATE0, .peer = DM_PRIVATE1,		\
+		.npages = DM_2M_PAGES, .span = DM_2M_PAGES,		\
+		.flags = DM_BUF_THP,					\
+	};								\
+	FIXTURE_VARIANT_ADD(name, device_coherent) {			\
+		.index = DM_COHERENT0, .peer = DM_COHERENT1,		\
+		.npages = (small), .span = 1,				\
+	}
+
+/* First thing in the set-up, which is over if there is no such device: a world. */
+#define RACE_SETUP(w) do {						\
+	(w) = calloc(1, sizeof(*(w)));					\
+	self->w = (w);							\
+	ASSERT_NE(NULL, (w));						\
+	dm_setup(_metadata, &(w)->dm, variant->index, variant->peer);	\
+	if (_metadata->exit_code)					\
+		return;							\
+} while (0)
+
 /** race_over() - true when the time of the present race is up */
 bool race_over(void);
 

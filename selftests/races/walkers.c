@@ -38,44 +38,14 @@ struct world {
 	char		why[DM_MSG];
 };
 
-FIXTURE(walkers)
-{
-	struct world *w;
-};
-
-FIXTURE_VARIANT(walkers)
-{
-	int		index, peer;
-	unsigned long	npages;
-	int		flags;
-};
-
-FIXTURE_VARIANT_ADD(walkers, device_private)
-{
-	.index = DM_PRIVATE0, .peer = DM_PRIVATE1, .npages = NPAGES,
-};
-
-FIXTURE_VARIANT_ADD(walkers, device_private_thp)
-{
-	.index = DM_PRIVATE0, .peer = DM_PRIVATE1, .npages = DM_2M_PAGES,
-	.flags = DM_BUF_THP,
-};
-
-FIXTURE_VARIANT_ADD(walkers, device_coherent)
-{
-	.index = DM_COHERENT0, .peer = DM_COHERENT1, .npages = NPAGES,
-};
+RACE_FIXTURE(walkers);
+RACE_VARIANTS(walkers, NPAGES);
 
 FIXTURE_SETUP(walkers)
 {
 	struct world *w;
 
-	w = calloc(1, sizeof(*w));
-	self->w = w;
-	ASSERT_NE(NULL, w);
-	dm_setup(_metadata, &w->dm, variant->index, variant->peer);
-	if (_metadata->exit_code)
-		return;
+	RACE_SETUP(w);
 	w->state[0] = 2463534242U;
 	w->state[1] = 88172645U;
 	w->whole = variant->flags & DM_BUF_THP;

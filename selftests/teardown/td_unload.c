@@ -84,28 +84,36 @@ TEST_F(td_unload, refused_while_mapped)
 }
 
 /*
- * A live process with small and huge pages on both devices and no file open:
- * unloading brings everything home, what was written by the device included.
+ * Small pages on the one device, a large one on the other, no file open: unloading
+ * brings all of it home, what the device has written included.
  */
-TEST_F(td_unload, resident_pages)
+static void unload_brings_home(struct __test_metadata *_metadata, struct dm_buf *b,
+			       struct dm_buf *huge, int index, int other)
 {
-	int fd = dm_open(DM_PRIVATE0), fd1 = dm_open(DM_PRIVATE1);
+	int fd = dm_open(index), fd1 = dm_open(other);
 
 	ASSERT_LE(0, fd);
 	ASSERT_LE(0, fd1);
-	ASSERT_EQ(0, dm_buf_anon(&self->huge, DM_2M_PAGES, DM_BUF_THP));
-	dm_fill(self->huge.ptr, DM_2M_PAGES, self->huge.ptr, 1, DM_CPU);
-	ASSERT_TO_DEV(fd, &self->b, 1, DM_CPU);
-	ASSERT_DEV_WRITES(fd, &self->b, 2, DM_DEV);
-	ASSERT_TO_DEV(fd1, &self->huge, 1, DM_CPU);
+	ASSERT_EQ(0, dm_buf_anon(huge, DM_2M_PAGES, DM_BUF_THP));
+	dm_fill(huge->ptr, DM_2M_PAGES, huge->ptr, 1, DM_CPU);
+	ASSERT_TO_DEV(fd, b, 1, DM_CPU);
+	ASSERT_DEV_WRITES(fd, b, 2, DM_DEV);
+	ASSERT_TO_DEV(fd1, huge, 1, DM_CPU);
 	ASSERT_EQ(0, close(fd));
 	ASSERT_EQ(0, close(fd1));
-	ASSERT_NE(0, td_all_home(&self->b));
-	ASSERT_NE(0, td_all_home(&self->huge));
+	ASSERT_NE(0, td_all_home(b));
+	ASSERT_NE(0, td_all_home(huge));
 	ASSERT_EQ(0, mc_down(true));
-	ASSERT_HOME(&self->b, 2, DM_DEV);
-	ASSERT_HOME(&self->huge, 1, DM_CPU);
-	/* And again with the next life of the module. */
+	ASSERT_HOME(b, 2, DM_DEV);
+	ASSERT_HOME(huge, 1, DM_CPU);
+}
+
+/* Once, and again with the next life of the module. */
+TEST_F(td_unload, resident_pages)
+{
+	int fd;
+
+	unload_brings_home(_metadata, &self->b, &self->huge, DM_PRIVATE0, DM_PRIVATE1);
 	ASSERT_EQ(0, mc_up("vram_mb=16"));
 	fd = dm_open(DM_PRIVATE0);
 	ASSERT_LE(0, fd);
@@ -116,29 +124,12 @@ TEST_F(td_unload, resident_pages)
 /* The same of coherent devices: nothing is left in what was their memory. */
 TEST_F(td_unload, coherent_pages)
 {
-	int fd, fd1;
-
 	if (!strstr(self->td.params, "spm_addr_dev1"))
 		SKIP(return, "no coherent devices on this machine");
 	ASSERT_EQ(0, mc_down(false));
 	ASSERT_EQ(0, mc_up(self->td.params));
 	ASSERT_EQ(0, mc_wait_node(DM_COHERENT1, true));
-	fd = dm_open(DM_COHERENT0);
-	fd1 = dm_open(DM_COHERENT1);
-	ASSERT_LE(0, fd);
-	ASSERT_LE(0, fd1);
-	ASSERT_EQ(0, dm_buf_anon(&self->huge, DM_2M_PAGES, DM_BUF_THP));
-	dm_fill(self->huge.ptr, DM_2M_PAGES, self->huge.ptr, 1, DM_CPU);
-	ASSERT_TO_DEV(fd, &self->b, 1, DM_CPU);
-	ASSERT_DEV_WRITES(fd, &self->b, 2, DM_DEV);
-	ASSERT_TO_DEV(fd1, &self->huge, 1, DM_CPU);
-	ASSERT_EQ(0, close(fd));
-	ASSERT_EQ(0, close(fd1));
-	ASSERT_NE(0, td_all_home(&self->b));
-	ASSERT_NE(0, td_all_home(&self->huge));
-	ASSERT_EQ(0, mc_down(true));
-	ASSERT_HOME(&self->b, 2, DM_DEV);
-	ASSERT_HOME(&self->huge, 1, DM_CPU);
+	unload_brings_home(_metadata, &self->b, &self->huge, DM_COHERENT0, DM_COHERENT1);
 }
 
 /* Pages shared with a child, of which the opener is dead. */
