@@ -206,7 +206,8 @@ int do_protect(struct hand *h)
 	return mprotect(h->b->ptr, h->b->size, PROT_READ) ? -errno : 0;
 }
 
-int do_unbind(__attribute__((unused)) struct hand *h)
+int do_unbind(struct hand *h)
 {
+	(void)h;
 	return mc_bind(DM_PRIVATE0, false);
 }
