@@ -306,6 +306,29 @@ static void dmirror_mirror_prune(struct dmirror_client *client)
 	up_write(&client->ops);
 }
 
+/* How often, and how long each time, others are let come out. */
+#define DMIRROR_ROOM_TRIES	20
+#define DMIRROR_ROOM_US		100
+
+/*
+ * Of several queues at work one is in a slice nearly all the time. With half of what
+ * leaves there may be, those who come by stay out until one of them has pruned, for a
+ * moment: who is inside may wait for a userfaultfd handler.
+ */
+static void dmirror_mirror_make_room(struct dmirror_client *client)
+{
+	int i;
+
+	dmirror_mirror_prune(client);
+	for (i = 0; i < DMIRROR_ROOM_TRIES; i++) {
+		if (!dmirror_mirror_crowded(client) ||
+		    atomic_read(&client->nr_leaves) <= DMIRROR_LEAVES_LIMIT / 2)
+			return;
+		usleep_range(DMIRROR_ROOM_US, 2 * DMIRROR_ROOM_US);
+		dmirror_mirror_prune(client);
+	}
+}
+
 int dmirror_mm_lock(struct mm_struct *mm)
 {
 	ktime_t end;
@@ -343,6 +366,7 @@ int dmirror_mirror_enter(struct dmirror_client *client)
 	if (compat_mm_orphaned(client->mm) || compat_mm_unstable(client->mm) ||
 	    !mmget_not_zero(client->mm))
 		return -ESRCH;
+	dmirror_mirror_make_room(client);
 	if (down_read_killable(&client->ops)) {
 		mmput_async(client->mm);
 		return -EINTR;
@@ -367,7 +391,7 @@ int dmirror_mirror_relax(struct dmirror_client *client)
 		return -ENODEV;
 	if (dmirror_mirror_crowded(client)) {
 		up_read(&client->ops);
-		dmirror_mirror_prune(client);
+		dmirror_mirror_make_room(client);
 		down_read(&client->ops);
 	}
 	return 0;

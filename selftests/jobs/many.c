@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Eight processes of jobs at once, together larger than device memory, each against
- * a model of its own: all queues, memory moving both ways.
+ * a model of its own: all queues, memory moving both ways. And one whose queues reach
+ * farther than the device's page table.
  */
 #include "jobs.h"
 
@@ -9,6 +10,9 @@
 #define NPAGES	(6 * DM_2M_PAGES)
 #define SIZE	(NPAGES * DM_PAGE)
 #define ROUNDS	(10 * sc_longer())
+
+#define QUEUES	4
+#define FAR	2600UL		/* leaves a queue visits; the four need more than there are */
 
 DMD_FIXTURE(jobs);
 
@@ -95,6 +99,41 @@ TEST_F_TIMEOUT(jobs, processes, dm_timeout(75) * sc_longer())
 	/* They did take each other's place. */
 	EXPECT_MOVED_MIN(&self->dm, "evicted_pages", 1);
 	EXPECT_MOVED_MIN(&self->dm, "dev_fault_moved_pages", 1);
+}
+
+/* A page table that is full makes room, also for queues that never rest together. */
+TEST_F(jobs, sparse)
+{
+	const size_t part = FAR * DM_2M, size = QUEUES * part;
+	__u64 seqno[QUEUES];
+	res_t res[QUEUES];
+	unsigned long i;
+	__u8 *mem;
+	job_t job;
+	int q;
+
+	mem = mmap(NULL, size, PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	ASSERT_NE(MAP_FAILED, mem);
+	ASSERT_EQ(0, madvise(mem, size, MADV_NOHUGEPAGE));
+	ASSERT_EQ(0, dmd_advise(self->drm, mem, size, HMM_DMIRROR_ADVISE_LOCATION,
+				HMM_DMIRROR_LOCATION_SYSTEM));
+	/* Each part is a chain that ends with its own number. */
+	for (i = 0; i < QUEUES * FAR; i++)
+		*(__u64 *)(mem + i * DM_2M) = i % FAR == FAR - 1 ? i / FAR :
+					      VA(mem + (i + 1) * DM_2M);
+	for (q = 0; q < QUEUES; q++) {
+		job = job_chase(mem + q * part, FAR);
+		ASSERT_EQ(0, dmd_submit(self->drm, q, &job, 1, &res[q], &seqno[q]));
+	}
+	for (q = 0; q < QUEUES; q++) {
+		EXPECT_EQ(0, dmd_wait(self->drm, q, seqno[q], sc_slow(20000), NULL));
+		EXPECT_EQ(0, res[q].status);
+		EXPECT_EQ(FAR, res[q].done);
+		EXPECT_EQ(q, res[q].value);
+	}
+	EXPECT_MOVED_MIN(&self->dm, "leaves_pruned", 1);
+	EXPECT_EQ(0, munmap(mem, size));
 }
 
 TEST_HARNESS_MAIN
