@@ -88,6 +88,14 @@ vm_fault_t dmirror_cpu_fault(struct dmirror_device *dev, struct vm_fault *vmf,
 		dmirror_hints_around(dev, vmf->vma->vm_mm, vmf->address, &advised);
 		around = advised.advice.around ? : around;
 	}
+	/*
+	 * A large one that is mapped by PTEs gets split. migrate_vma_collect_pmd() of
+	 * 6.19 to 7.3 then goes on with the folio there was before, whose first page
+	 * is not locked any more: as a part of the window it would be migrated, and
+	 * unlocked, all the same. The next fault finds a small page.
+	 */
+	if (COMPAT_LARGE_FOLIOS && !whole && folio_test_large(page_folio(vmf->page)))
+		around = PAGE_SIZE;
 	around = dmirror_fault_buf_get(dev, &buf, around, whole);
 	dmirror_policy_around(vmf->address, around,
 			      max(advised.start, vmf->vma->vm_start),

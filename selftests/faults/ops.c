@@ -171,6 +171,25 @@ static int do_touch(struct fi *f)
 	return 0;
 }
 
+/* Still one page on the device, but not in the page table any more. */
+static int cut_on_device(struct fi *f)
+{
+	__u8 *last = f->b.ptr + f->b.size - DM_PAGE;
+	int ret = fi_on_device(f);
+
+	if (!ret && (mprotect(last, DM_PAGE, PROT_READ) ||
+		     mprotect(last, DM_PAGE, PROT_READ | PROT_WRITE)))
+		ret = -errno;
+	return ret;
+}
+
+/* In the middle of what comes back, first. */
+static int do_touch_inside(struct fi *f)
+{
+	(void)*(volatile __u8 *)(f->b.ptr + 5 * DM_PAGE);
+	return do_touch(f);
+}
+
 static int do_mmap(struct fi *f)
 {
 	void *p = mmap(NULL, 4 * DM_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED,
@@ -236,6 +255,8 @@ static const struct fi_op fi_ops[] = {
 	  fi_all_at, NULL, DM_SYS, -EBUSY },
 	{ "cpu_fault", FI_SMALL, 0, fi_on_device, do_touch, fi_all_at, NULL, DM_SYS },
 	{ "cpu_fault_large", DM_2M_PAGES, DM_BUF_THP, fi_on_device, do_touch,
+	  fi_all_at, NULL, DM_SYS },
+	{ "cpu_fault_cut", DM_2M_PAGES, DM_BUF_THP, cut_on_device, do_touch_inside,
 	  fi_all_at, NULL, DM_SYS },
 };
 

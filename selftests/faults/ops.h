@@ -99,7 +99,8 @@ struct fi {
 	X(release);			\
 	X(release_large);		\
 	X(cpu_fault);			\
-	X(cpu_fault_large)
+	X(cpu_fault_large);		\
+	X(cpu_fault_cut)
 
 /* Of the render node. */
 #define FI_DRM_OPS(X)			\

@@ -152,6 +152,27 @@ TEST_F(thp_partial, mprotect)
 }
 
 /*
+ * Protecting a part takes the page apart in the page table only. The first page the CPU
+ * reads then is none of the first ones of what comes back with it.
+ */
+TEST_F(thp_partial, read_inside)
+{
+	const unsigned long first[] = { 5, 300, 511, 0, 255, 128 };
+	unsigned long i;
+
+	ASSERT_EQ(0, mprotect(self->cut, self->n * DM_PAGE, PROT_READ));
+	ASSERT_ALL(self->dm.fd, self->b.ptr, NPAGES, DM_ON_DEV);
+	for (i = 0; i < ARRAY_SIZE(first); i++) {
+		__u8 *page = self->b.ptr + first[i] * DM_PAGE;
+
+		ASSERT_TAGS(page, 1, page, 1, DM_CPU);
+	}
+	ASSERT_TAGS(self->b.ptr, NPAGES, self->b.ptr, 1, DM_CPU);
+	ASSERT_ALL(self->dm.fd, self->b.ptr, NPAGES, DM_SYS);
+	ASSERT_COUNTED("vram_resident_pages", 0);
+}
+
+/*
  * mremap() of a part to an address that is no multiple of 2 MiB: the content
  * is at the new place for CPU and device, nothing at the old one.
  */
