@@ -60,13 +60,14 @@ static int dmirror_exclusive_try(struct dmirror_client *client,
 	page = ERR_PTR(-EOPNOTSUPP);
 	if (!dmirror_fault_served(client->mm, addr, addr + PAGE_SIZE))
 		page = compat_make_device_exclusive(client->mm, addr, client, &folio);
+	ret = PTR_ERR_OR_ZERO(page);
+	if (!ret) {
+		ret = dmirror_exclusive_install(leaf, addr, page, seq);
+		folio_unlock(folio);
+		folio_put(folio);
+	}
+	/* No sooner: fork() fails when it finds an exclusive page locked. */
 	mmap_read_unlock(client->mm);
-	if (IS_ERR(page))
-		return PTR_ERR(page);
-
-	ret = dmirror_exclusive_install(leaf, addr, page, seq);
-	folio_unlock(folio);
-	folio_put(folio);
 	return ret;
 }
 
