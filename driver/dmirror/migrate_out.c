@@ -77,14 +77,12 @@ static bool dmirror_migrate_out_large(struct dmirror_migrate *m, unsigned int i)
 	return true;
 }
 
-static bool dmirror_migrate_out_small(struct dmirror_migrate *m, unsigned int i,
-				      unsigned int sub)
+static bool dmirror_migrate_out_page(struct dmirror_migrate *m, unsigned int i,
+				     unsigned int sub)
 {
 	struct page *from = migrate_pfn_to_page(m->args.src[i]);
 	struct page *to;
 
-	if (m->args.dst[i + sub])
-		return true;	/* the urgent one, served first */
 	to = dmirror_migrate_alloc(m, 0, i + sub, dmirror_migrate_must(m, i, sub));
 	if (!to)
 		return false;
@@ -96,6 +94,19 @@ static bool dmirror_migrate_out_small(struct dmirror_migrate *m, unsigned int i,
 	}
 	m->args.dst[i + sub] = dmirror_migrate_mpfn(to, m->args.src[i]);
 	return true;
+}
+
+static bool dmirror_migrate_out_small(struct dmirror_migrate *m, unsigned int i,
+				      unsigned int sub)
+{
+	bool found;
+
+	if (m->args.dst[i + sub])
+		return true;	/* the urgent one, served first */
+	found = dmirror_migrate_out_page(m, i, sub);
+	if (m->urgent == i + sub)
+		m->starved = !found;
+	return found;
 }
 
 static int dmirror_migrate_out_locked(struct dmirror_migrate *m,
@@ -233,6 +244,6 @@ vm_fault_t dmirror_migrate_fault(struct dmirror_device *dev, struct vm_fault *vm
 	*moved = m.moved;
 	if (ret)
 		return VM_FAULT_SIGBUS;
-	/* Partly out of memory is all right as long as the page itself moved. */
-	return m.nomem && !m.args.dst[m.urgent] ? VM_FAULT_OOM : 0;
+	/* What was not the core's to give now comes again, as does all but the page. */
+	return m.starved ? VM_FAULT_OOM : 0;
 }

@@ -28,6 +28,7 @@
  * @tried: pages the core was ready to move
  * @moved: pages that did
  * @nomem: pages without a destination
+ * @starved: the urgent one is among them
  */
 struct dmirror_migrate {
 	struct dmirror_device *dev;
@@ -41,6 +42,7 @@ struct dmirror_migrate {
 	unsigned int tried;
 	unsigned int moved;
 	unsigned int nomem;
+	bool starved;
 };
 
 /**
