@@ -58,6 +58,17 @@ void dmirror_classify_all(struct dmirror_classes *c, unsigned int n,
 			c->of[i] = class;
 }
 
+void dmirror_classify_unseen(struct dmirror_classes *c, unsigned int n)
+{
+	unsigned int i;
+
+	c->anon = false;
+	c->held = 0;
+	for (i = 0; i < n; i++)
+		if (c->of[i] != DMIRROR_CLASS_MOVED)
+			c->of[i] = DMIRROR_CLASS_UNSEEN;
+}
+
 /* @nr pages, collected as one entry at @i. */
 static void dmirror_classify_collected(struct dmirror_classes *c,
 				       const struct migrate_vma *args,

@@ -123,6 +123,17 @@ void dmirror_classify_all(struct dmirror_classes *c, unsigned int n,
 			  enum dmirror_class class);
 
 /**
+ * dmirror_classify_unseen() - the core was not asked for any of these pages
+ * @c: classes
+ * @n: pages of the window
+ *
+ * Of a file, and dmirror_classify_look() says of each whether it is there.
+ *
+ * Context: any.
+ */
+void dmirror_classify_unseen(struct dmirror_classes *c, unsigned int n);
+
+/**
  * dmirror_classify_offer() - after the destinations have been chosen
  * @c: the classes
  * @args: collected, destinations filled in, not committed

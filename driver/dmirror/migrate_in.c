@@ -14,6 +14,7 @@
 #include "compat.h"
 #include "copy.h"
 #include "evict.h"
+#include "fault.h"
 #include "migrate_steps.h"
 #include "mirror.h"
 #include "trace.h"
@@ -80,9 +81,25 @@ static void dmirror_migrate_refuse(struct dmirror_migrate *m)
 	}
 }
 
+/*
+ * May there be memory of the process's own? Of a file that is what it has written to
+ * privately. Else the core is not asked: it would unmap the pages of the file, in all
+ * processes, and wait for those that are locked, before it could be told that they
+ * stay; and a page of FUSE is locked for as long as its server likes. What the core
+ * refuses as a whole is the core's to refuse.
+ */
+static bool dmirror_migrate_own(struct vm_area_struct *vma)
+{
+	if (vma_is_anonymous(vma) || vma->vm_flags & (VM_SPECIAL | VM_HUGETLB) ||
+	    vma_is_dax(vma))
+		return true;
+	return vma->anon_vma &&
+	       !dmirror_fault_served(vma->vm_mm, vma->vm_start, vma->vm_end);
+}
+
 /* Is there something to migrate, and how far? Before anything is evicted. */
 static int dmirror_migrate_check(struct mm_struct *mm, unsigned long start,
-				 unsigned long *end)
+				 unsigned long *end, bool *own)
 {
 	struct vm_area_struct *vma;
 	int ret = dmirror_mm_lock(mm);
@@ -90,8 +107,10 @@ static int dmirror_migrate_check(struct mm_struct *mm, unsigned long start,
 	if (ret)
 		return ret;
 	vma = dmirror_migrate_vma(mm, start);
-	if (vma)
+	if (vma) {
 		*end = min(*end, vma->vm_end);
+		*own = dmirror_migrate_own(vma);
+	}
 	mmap_read_unlock(mm);
 	return vma ? 0 : -EFAULT;
 }
@@ -110,8 +129,15 @@ static int dmirror_migrate_in_once(struct dmirror_migrate *m, unsigned long star
 		mmap_read_unlock(mm);
 		return -EFAULT;
 	}
-	/* Mappings may have been split since the look before. */
+	/* Mappings may have been split, or replaced, since the look before. */
 	*end = min(*end, vma->vm_end);
+	if (!dmirror_migrate_own(vma)) {
+		if (m->classes)
+			dmirror_classify_unseen(m->classes,
+						dmirror_leaf_count(start, *end));
+		mmap_read_unlock(mm);
+		return 0;
+	}
 
 	dmirror_migrate_prepare(m, vma, start, *end, MIGRATE_VMA_SELECT_SYSTEM);
 	ret = dmirror_migrate_collect(m);
@@ -155,12 +181,17 @@ static int dmirror_migrate_in_window(struct dmirror_migrate *m,
 				     unsigned long start, unsigned long *end)
 {
 	unsigned int n, want;
+	bool own;
 	int ret;
 
-	ret = dmirror_migrate_check(m->client->mm, start, end);
+	ret = dmirror_migrate_check(m->client->mm, start, end, &own);
 	if (ret)
 		return ret;
 	n = dmirror_leaf_count(start, *end);
+	if (!own) {
+		dmirror_classify_unseen(m->classes, n);
+		return 0;
+	}
 	want = n - dmirror_classify_present(m->client, start, *end);
 	if (!want) {
 		dmirror_classify_all(m->classes, n, DMIRROR_CLASS_PRESENT);

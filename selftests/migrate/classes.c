@@ -100,6 +100,34 @@ TEST_F(migrate, file_pages)
 	dm_buf_free(&b);
 }
 
+/* A request for pages of a file that cannot move disturbs nobody who has it mapped. */
+TEST_F(migrate, files_of_others)
+{
+	struct dm_buf b, other;
+	int file;
+
+	if (!dm_ours())
+		SKIP(return, "test_hmm has no counters");
+	file = memfd_create("pages", MFD_CLOEXEC);
+	ASSERT_GE(file, 0);
+	ASSERT_EQ(0, ftruncate(file, NPAGES * DM_PAGE));
+	ASSERT_EQ(0, dm_buf_map(&b, NPAGES, PROT_READ, MAP_PRIVATE, file, 0));
+	ASSERT_EQ(0, dm_buf_map(&other, NPAGES, PROT_READ | PROT_WRITE, MAP_SHARED,
+				file, 0));
+	dm_fill(other.ptr, NPAGES, other.ptr, 1, DM_CPU);
+	ASSERT_EQ(0, madvise(b.ptr, b.size, MADV_POPULATE_READ));
+	/* The device would be told if these were unmapped. */
+	ASSERT_EQ(0, dm_read(self->dm.fd, other.ptr, NPAGES, other.mirror, NULL));
+	dm_restart(&self->dm);
+	ASK_IN(self->dm.fd, &b, -ENOENT);
+	EXPECT_CLASS("in_unsupported_pages", NPAGES);
+	EXPECT_MOVED(&self->dm, "invalidations", 0);
+	EXPECT_TAGS(other.ptr, NPAGES, other.ptr, 1, DM_CPU);
+	EXPECT_EQ(0, close(file));
+	dm_buf_free(&other);
+	dm_buf_free(&b);
+}
+
 /* A mapping ends the request: what lies behind it was not tried. */
 TEST_F(migrate, ends_early)
 {
