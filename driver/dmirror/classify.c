@@ -48,8 +48,8 @@ void dmirror_classify_begin(struct dmirror_classes *c, enum dmirror_way way,
 	memset(c->of, DMIRROR_CLASS_UNTRIED, sizeof(c->of));
 }
 
-void dmirror_classify_all(struct dmirror_classes *c, unsigned int n,
-			  enum dmirror_class class)
+/* All, but for what an earlier try has moved. */
+static void dmirror_classify_rest(struct dmirror_classes *c, unsigned int n, u8 class)
 {
 	unsigned int i;
 
@@ -58,15 +58,17 @@ void dmirror_classify_all(struct dmirror_classes *c, unsigned int n,
 			c->of[i] = class;
 }
 
+void dmirror_classify_all(struct dmirror_classes *c, unsigned int n,
+			  enum dmirror_class class)
+{
+	dmirror_classify_rest(c, n, class);
+}
+
 void dmirror_classify_unseen(struct dmirror_classes *c, unsigned int n)
 {
-	unsigned int i;
-
 	c->anon = false;
 	c->held = 0;
-	for (i = 0; i < n; i++)
-		if (c->of[i] != DMIRROR_CLASS_MOVED)
-			c->of[i] = DMIRROR_CLASS_UNSEEN;
+	dmirror_classify_rest(c, n, DMIRROR_CLASS_UNSEEN);
 }
 
 /* @nr pages, collected as one entry at @i. */

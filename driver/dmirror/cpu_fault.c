@@ -41,15 +41,13 @@ static unsigned long dmirror_fault_buf_get(struct dmirror_device *dev,
 					   struct dmirror_fault_buf *buf,
 					   unsigned long around, bool whole)
 {
+	gfp_t gfp = GFP_KERNEL | (whole ? __GFP_NOFAIL : __GFP_NOWARN);
 	unsigned int n = around >> PAGE_SHIFT;
 
 	buf->src = NULL;
-	if (whole)
-		buf->src = kvmalloc_array(2 * n, sizeof(long),
-					  GFP_KERNEL | __GFP_NOFAIL);
-	else if (n > DMIRROR_FAULT_SMALL && !dmirror_inject(dev, DMIRROR_INJECT_BUFFER))
-		buf->src = kvmalloc_array(2 * n, sizeof(long),
-					  GFP_KERNEL | __GFP_NOWARN);
+	if (whole || (n > DMIRROR_FAULT_SMALL &&
+		      !dmirror_inject(dev, DMIRROR_INJECT_BUFFER)))
+		buf->src = kvmalloc_array(2 * n, sizeof(long), gfp);
 	if (!buf->src) {
 		buf->src = buf->small;
 		n = min_t(unsigned int, n, DMIRROR_FAULT_SMALL);
@@ -72,8 +70,8 @@ vm_fault_t dmirror_cpu_fault(struct dmirror_device *dev, struct vm_fault *vmf,
 	};
 	/*
 	 * No PTE: the folio is mapped whole. A window that is less of it would have the
-	 * core split it, which cannot be: both the fault and migrate_vma_setup() hold a
-	 * reference then, and only one is expected. Nothing would move, and the fault
+	 * core split it, which cannot be: both the fault and the core's collecting hold
+	 * a reference then, and only one is expected. Nothing would move, and the fault
 	 * come again for ever.
 	 */
 	bool whole = COMPAT_LARGE_FOLIOS && !vmf->pte;
@@ -84,18 +82,18 @@ vm_fault_t dmirror_cpu_fault(struct dmirror_device *dev, struct vm_fault *vmf,
 
 	if (whole) {
 		around = DMIRROR_LEAF_SIZE;
+	} else if (COMPAT_LARGE_FOLIOS && folio_test_large(page_folio(vmf->page))) {
+		/*
+		 * Mapped by PTEs, it gets split. The core (6.19 to 7.3) then goes on
+		 * with the folio there was before, whose first page is not locked any
+		 * more: as a part of the window it would be migrated, and unlocked,
+		 * all the same. The next fault finds a small page.
+		 */
+		around = PAGE_SIZE;
 	} else {
 		dmirror_hints_around(dev, vmf->vma->vm_mm, vmf->address, &advised);
 		around = advised.advice.around ? : around;
 	}
-	/*
-	 * A large one that is mapped by PTEs gets split. migrate_vma_collect_pmd() of
-	 * 6.19 to 7.3 then goes on with the folio there was before, whose first page
-	 * is not locked any more: as a part of the window it would be migrated, and
-	 * unlocked, all the same. The next fault finds a small page.
-	 */
-	if (COMPAT_LARGE_FOLIOS && !whole && folio_test_large(page_folio(vmf->page)))
-		around = PAGE_SIZE;
 	around = dmirror_fault_buf_get(dev, &buf, around, whole);
 	dmirror_policy_around(vmf->address, around,
 			      max(advised.start, vmf->vma->vm_start),

@@ -244,6 +244,9 @@ vm_fault_t dmirror_migrate_fault(struct dmirror_device *dev, struct vm_fault *vm
 	*moved = m.moved;
 	if (ret)
 		return VM_FAULT_SIGBUS;
-	/* What was not the core's to give now comes again, as does all but the page. */
+	/*
+	 * A page that the core did not offer is wanted again, by the next fault; and
+	 * that its neighbours found no memory does not matter.
+	 */
 	return m.starved ? VM_FAULT_OOM : 0;
 }

@@ -38,6 +38,10 @@
  */
 #define DMIRROR_LEAVES_LIMIT	(8 * DMIRROR_MAX_LEAVES)
 
+/* To drop leaves: how often, and how long each time, others are let come out. */
+#define DMIRROR_ROOM_TRIES	20
+#define DMIRROR_ROOM_US		100
+
 /* How long to try for the mmap lock before somebody else gets his turn. */
 #define DMIRROR_LOCK_US		2000
 
@@ -305,10 +309,6 @@ static void dmirror_mirror_prune(struct dmirror_client *client)
 					 DMIRROR_LEAVES_LIMIT - 1));
 	up_write(&client->ops);
 }
-
-/* How often, and how long each time, others are let come out. */
-#define DMIRROR_ROOM_TRIES	20
-#define DMIRROR_ROOM_US		100
 
 /*
  * Of several queues at work one is in a slice nearly all the time. With half of what

@@ -65,6 +65,8 @@ int dmirror_mm_wait(struct mm_struct *mm);
  * dmirror_mirror_enter() - begin an operation on the mirrored process
  * @client: the client
  *
+ * Waits some milliseconds at most for others, where translations have to be dropped.
+ *
  * Return: 0; -ENODEV when the device has gone; -ESRCH when the process has;
  * -EINTR when the caller is being killed.
  */
@@ -80,7 +82,8 @@ void dmirror_mirror_exit(struct dmirror_client *client);
  * dmirror_mirror_relax() - between two windows of a long operation
  * @client: the client; no leaf pointer is held across this call
  *
- * Drops translations when there are too many of them and lets others run.
+ * Drops translations when there are too many of them, for which it may wait as
+ * dmirror_mirror_enter() does, and lets others run.
  *
  * Return: 0; -EINTR when the caller is being killed; -ENODEV when the device
  * has gone.

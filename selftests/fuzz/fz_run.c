@@ -330,10 +330,11 @@ static void fz_come_home(void)
 	FILE *maps = fopen("/proc/self/maps", "re");
 	int mem = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
 	unsigned long start, end;
-	char line[512], byte;
+	char line[512], readable, byte;
 
 	while (maps && mem >= 0 && fgets(line, sizeof(line), maps)) {
-		if (sscanf(line, "%lx-%lx r", &start, &end) != 2 || strstr(line, " ---"))
+		if (sscanf(line, "%lx-%lx %c", &start, &end, &readable) != 3 ||
+		    readable != 'r')
 			continue;
 		for (; start < end; start += DM_PAGE)
 			if (pread(mem, &byte, 1, start) < 0)

@@ -75,6 +75,12 @@ TEST_F(migrate, back_from_everywhere)
 	dm_buf_free(&b);
 }
 
+#define FILE_OF_PAGES(file) do {					\
+	(file) = memfd_create("pages", MFD_CLOEXEC);			\
+	ASSERT_GE(file, 0);						\
+	ASSERT_EQ(0, ftruncate(file, NPAGES * DM_PAGE));		\
+} while (0)
+
 /* Pages of a file do not move; where it has none in memory none are made. */
 TEST_F(migrate, file_pages)
 {
@@ -83,9 +89,7 @@ TEST_F(migrate, file_pages)
 
 	if (!dm_ours())
 		SKIP(return, "test_hmm has no counters");
-	file = memfd_create("pages", MFD_CLOEXEC);
-	ASSERT_GE(file, 0);
-	ASSERT_EQ(0, ftruncate(file, NPAGES * DM_PAGE));
+	FILE_OF_PAGES(file);
 	ASSERT_EQ(0, dm_buf_map(&b, NPAGES, PROT_READ | PROT_WRITE, MAP_SHARED,
 				file, 0));
 	dm_fill(b.ptr, 24, b.ptr, 1, DM_CPU);
@@ -108,9 +112,7 @@ TEST_F(migrate, files_of_others)
 
 	if (!dm_ours())
 		SKIP(return, "test_hmm has no counters");
-	file = memfd_create("pages", MFD_CLOEXEC);
-	ASSERT_GE(file, 0);
-	ASSERT_EQ(0, ftruncate(file, NPAGES * DM_PAGE));
+	FILE_OF_PAGES(file);
 	ASSERT_EQ(0, dm_buf_map(&b, NPAGES, PROT_READ, MAP_PRIVATE, file, 0));
 	ASSERT_EQ(0, dm_buf_map(&other, NPAGES, PROT_READ | PROT_WRITE, MAP_SHARED,
 				file, 0));

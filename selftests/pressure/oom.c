@@ -41,14 +41,9 @@ static void migrate_holes(struct dm_cg *cg, int index, struct dm_buf *big,
 			  unsigned long step)
 {
 	struct hmm_dmirror_cmd res;
+	int fd = open_in_group(cg, index);
 	unsigned long i;
-	int fd;
 
-	if (dm_cg_enter(cg))
-		_exit(3);
-	fd = dm_open(index);
-	if (fd < 0)
-		_exit(4);
 	for (i = 0; step && i < big->npages; i += step)
 		big->ptr[i * DM_PAGE] = 1;
 	if (dm_to_dev(fd, big->ptr, big->npages, big->mirror, &res) != -ENOENT)

@@ -63,8 +63,8 @@ FIXTURE_TEARDOWN(oom)
 	dm_teardown(_metadata, &self->dm);
 }
 
-/* In a child: enter the group, have pages on the device, mapped by it. */
-static inline int become_victim(struct dm_cg *cg, int index, struct dm_buf *b)
+/* In a child: enter the group, with a file of its own. */
+static inline int open_in_group(struct dm_cg *cg, int index)
 {
 	int fd;
 
@@ -73,6 +73,14 @@ static inline int become_victim(struct dm_cg *cg, int index, struct dm_buf *b)
 	fd = dm_open(index);
 	if (fd < 0)
 		_exit(4);
+	return fd;
+}
+
+/* And have pages on the device, mapped by it. */
+static inline int become_victim(struct dm_cg *cg, int index, struct dm_buf *b)
+{
+	int fd = open_in_group(cg, index);
+
 	dm_fill(b->ptr, b->npages, b->ptr, 3, DM_CHILD);
 	if (dm_to_dev(fd, b->ptr, b->npages, b->mirror, NULL) ||
 	    dm_all(fd, b->ptr, b->npages, DM_ON_DEV, NULL))
