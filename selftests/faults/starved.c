@@ -83,9 +83,9 @@ TEST_F(starved, buffer)
 	EXPECT_EQ(0, kernel_reads(&self->b));
 	EXPECT_TAGS(self->b.mirror, 1, self->b.ptr + AT * DM_PAGE, 1, DM_CPU);
 	EXPECT_MOVED(&self->dm, "cpu_faults", 1);
-	if (variant->flags == DM_BUF_THP && thp_moves_whole()) {
-		EXPECT_MOVED(&self->dm, "cpu_fault_pages", DM_2M_PAGES);
-	}
+	if (variant->flags != DM_BUF_THP || !thp_moves_whole())
+		return;
+	EXPECT_MOVED(&self->dm, "cpu_fault_pages", DM_2M_PAGES);
 }
 
 DM_INJECT_MAIN(1, "")
